@@ -1,0 +1,231 @@
+"""Messages of the relay worker's control API (HTTP + JSON).
+
+One worker is told what to do by signalling processes over this API and tells them what happened through
+`GET /v1/events`. The worker (`media/worker.py`) and its client (`media/client.py`) share these models, so the two
+sides cannot drift.
+
+| request | body | answer |
+|---|---|---|
+| `POST /v1/legs` | `CreateLeg` | `LegOffer` |
+| `POST /v1/legs/{leg}/answer` | `AnswerLeg` | `Done` |
+| `POST /v1/legs/{leg}/restart` | `RestartLeg` | `LegOffer` |
+| `POST /v1/legs/{leg}/set` | `SetLeg` | `Done` |
+| `POST /v1/legs/{leg}/close` | `CloseLeg` | `Done` |
+| `GET /v1/legs/{leg}` | | `LegStats` |
+| `POST /v1/rooms/{room}/join` | `JoinRoom` | `RoomState` |
+| `POST /v1/rooms/{room}/leave` | `LeaveRoom` | `RoomState` |
+| `GET /v1/events?boot=B&after=N&wait_s=S` | | `Events` (long poll) |
+| `GET /v1/stats` | | `WorkerStats` |
+| `POST /v1/drain` | | `Done` |
+
+Every request names its call and epoch and is idempotent by them: the same request twice has the effect and the answer
+of one, and a request with a lower epoch than the worker has seen for that leg is refused as `stale_epoch`. A refusal is
+an HTTP status >= 400 with a `Refusal` body.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
+"""Identifier of a leg, a call or a room, chosen by the caller."""
+
+Epoch = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""Incarnation of a call's media; rises when the call moves or a leg is replaced."""
+
+Sdp = Annotated[str, Field(min_length=1, max_length=32_768)]
+"""A session description. Browsers answer our offer in 4-8 KB; more than 32 KB is not from a browser."""
+
+MAX_ROOM_LEGS = 4
+"""Patient, nurse, and two of interpreter, specialist or relative: what the fixed offer has slots for."""
+
+
+class Message(BaseModel):
+    """Base of all control messages: unknown fields are an error, values are not changed after parsing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CreateLeg(Message):
+    """Make a leg, or return the standing one of the same call and epoch."""
+
+    leg: Name
+    call: Name
+    epoch: Epoch
+
+
+class LegOffer(Message):
+    """The server's offer for a leg. `restart` counts ICE restarts; the answer must name the same number."""
+
+    leg: Name
+    call: Name
+    epoch: Epoch
+    restart: int = Field(ge=0)
+    sdp: Sdp
+
+
+class AnswerLeg(Message):
+    """The browser's answer to the offer numbered `restart`."""
+
+    call: Name
+    epoch: Epoch
+    restart: int = Field(ge=0)
+    sdp: Sdp
+
+
+class RestartLeg(Message):
+    """Ask for ICE restart number `restart` (1, 2, …): new credentials, same DTLS, same SSRCs."""
+
+    call: Name
+    epoch: Epoch
+    restart: int = Field(ge=1, le=100_000)
+
+
+class SetLeg(Message):
+    """Change what a leg may send to its room, and the ceiling it is told by REMB. None leaves a value as it is."""
+
+    call: Name
+    epoch: Epoch
+    audio: bool | None = None
+    video: bool | None = None
+    video_cap_bps: int | None = Field(default=None, ge=10_000, le=20_000_000)
+
+
+class CloseLeg(Message):
+    """End a leg and free what it holds. Closing an unknown leg is done already."""
+
+    call: Name
+    epoch: Epoch
+
+
+class JoinRoom(Message):
+    """Put a leg into a room: it hears and sees the others there, and they it."""
+
+    call: Name
+    epoch: Epoch
+    leg: Name
+
+
+class LeaveRoom(JoinRoom):
+    """Take a leg out of a room; the leg itself stays up."""
+
+
+class Slot(Message):
+    """Where, in one leg's description, another leg of the room is heard and seen."""
+
+    source: Name
+    audio_mid: str
+    video_mid: str
+
+
+class RoomMember(Message):
+    """A leg in a room and the slots in which it receives the others."""
+
+    leg: Name
+    connected: bool
+    slots: list[Slot]
+
+
+class RoomState(Message):
+    """A room after a join or leave."""
+
+    room: Name
+    members: list[RoomMember]
+
+
+class Done(Message):
+    """The request has its effect (now or already before)."""
+
+    ok: Literal[True] = True
+
+
+RefusalCode = Literal[
+    "bad_request", "bad_sdp", "draining", "not_found", "room_full", "stale_epoch", "too_large", "unauthorized",
+    "worker_full",
+]  # fmt: skip
+
+
+class Refusal(Message):
+    """Why a request was refused. `detail` is for logs; it never repeats what the caller sent."""
+
+    code: RefusalCode
+    detail: str = ""
+
+
+EventKind = Literal["connected", "media", "silent", "active", "gone"]
+"""`connected`: DTLS is up. `media`: first RTP packet. `silent`: no authenticated packet for `SILENT_AFTER_S`.
+`active`: packets again after silence. `gone`: the leg was closed or timed out, and everything of it is freed."""
+
+SILENT_AFTER_S = 2.5
+"""Both sides must see *reconectando* within 3 s of a cut; 0.5 s is left for signalling. RTCP alone is 1 a second."""
+
+
+class LegEvent(Message):
+    """Something that happened to a leg."""
+
+    seq: int
+    at_ms: int
+    leg: Name
+    call: Name
+    epoch: Epoch
+    kind: EventKind
+    reason: str = ""
+
+
+class Events(Message):
+    """Events after the sequence asked for. `lost` is true when some of them are no longer kept or `boot` is another
+    incarnation of the worker: then ask each leg's state anew."""
+
+    boot: str
+    next: int
+    lost: bool
+    events: list[LegEvent]
+
+
+class TrackStats(Message):
+    """One direction of one medium of a leg."""
+
+    kind: Literal["audio", "video"]
+    ssrc: int
+    packets: int
+    bytes: int
+    lost: int = 0
+    nacks: int = 0
+    retransmitted: int = 0
+    keyframe_requests: int = 0
+    fraction_lost: float = 0.0
+
+
+class LegStats(Message):
+    """A leg as it is now. Times in seconds, rates in bit/s; None where nothing is known yet."""
+
+    leg: Name
+    call: Name
+    epoch: Epoch
+    restart: int
+    state: Literal["new", "connecting", "connected", "silent", "closed"]
+    transport: Literal["udp", "tcp"] | None
+    room: Name | None
+    srtp_profile: str | None
+    rtt_s: float | None
+    remb_bps: int | None
+    idle_s: float
+    received: list[TrackStats]
+    sent: list[TrackStats]
+
+
+class WorkerStats(Message):
+    """A worker as it is now."""
+
+    boot: str
+    draining: bool
+    legs: int
+    rooms: int
+    packets_in: int
+    packets_out: int
+    cpu_s: float
+    rss_bytes: int
+    dropped: dict[str, int]
+    """Datagrams that cost only a counter, by reason."""

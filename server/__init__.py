@@ -1,0 +1,1 @@
+"""The process that people start, and everything that is remembered."""

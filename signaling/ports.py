@@ -1,0 +1,66 @@
+"""What signalling needs of the rest of the program, as small interfaces that the composer hands in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Role = Literal["patient", "nurse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person as far as live signalling must know them."""
+
+    id: str
+    role: Role
+    name: str
+    """Full name, shown to the other side of a call."""
+    given_name: str
+    """Shown on the offer card, before anything is accepted."""
+    title: str = ""
+    licence: str = ""
+    age_years: int | None = None
+    languages: tuple[str, ...] = ("es",)
+    """BCP 47, best first."""
+    skills: tuple[str, ...] = ("general",)
+
+
+class Directory(Protocol):
+    """Who somebody is."""
+
+    async def person(self, person_id: str) -> Person | None:
+        """Return the person, or None when unknown or no longer allowed in."""
+
+
+VisitEventKind = Literal[
+    "joined", "offered", "declined", "timed_out", "withdrawn", "requeued", "accepted", "connected", "connect_failed",
+    "interrupted", "resumed", "suspended", "returned", "ended",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class VisitEvent:
+    """One transition of one visit, taken from the audit stream. `id` orders and de-duplicates."""
+
+    id: str
+    at_ms: int
+    kind: VisitEventKind
+    visit: str
+    patient: str
+    nurse: str | None
+    generation: int
+    detail: str = ""
+    """For `ended`: `done`, `left`, `lost`; for `interrupted`: `patient` or `nurse`."""
+    data: dict[str, str] = field(default_factory=dict)
+    """For `joined`: `reason`, `languages`, `consent_version`, `consent_language`, `consent_at_ms`."""
+
+
+class VisitJournal(Protocol):
+    """Where visits are remembered. Events come at least once and in the order of one visit; the same id may repeat."""
+
+    async def record(self, event: VisitEvent) -> None:
+        """Remember the event. Raise to have it delivered again."""
+
+    async def outcome(self, visit: str, nurse: str, outcome: str, note: str) -> None:
+        """Remember what the nurse chose at wrap-up."""
