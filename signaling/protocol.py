@@ -47,13 +47,13 @@ class Model(BaseModel):
 
 ErrorCode = Literal[
     "bad_request",      # not what the model of this event says
-    "too_large",
-    "rate_limited",
+    "too_large",        # more bytes than MAX_MESSAGE_BYTES, or than the model allows
+    "rate_limited",     # more often than the registry allows; try again after `retry_ms`
     "stale",            # the offer or call this acts on is no longer the current one
     "not_allowed",      # this person may not do that now, or it is not theirs
-    "unknown_event",
+    "unknown_event",    # no such event in this namespace
     "ticket_expired",   # get a fresh one from POST /api/ticket and connect again
-    "ticket_invalid",
+    "ticket_invalid",   # forged, of another kind, for another namespace, or of somebody no longer let in
     "closing",          # this server takes no new visits; connect again, elsewhere
     "unavailable",      # a part that is needed (store, relay) does not answer; try again
 ]  # fmt: skip
