@@ -221,6 +221,8 @@ class WorkerStats(Message):
 
     boot: str
     draining: bool
+    port: int = 0
+    """UDP and TCP port of media."""
     legs: int
     rooms: int
     packets_in: int
