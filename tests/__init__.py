@@ -1,0 +1,1 @@
+"""Tests of Puente; the folders mirror the tree."""

@@ -1,0 +1,116 @@
+"""Browsers for all end-to-end tests, a fresh Puente for each."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Playwright, async_playwright
+
+from tests.e2e.assets import BLUE, GREEN, Look, write_camera, write_microphone
+from tests.e2e.browsers import (
+    ChromiumParty,
+    FirefoxDriver,
+    FirefoxParty,
+    Party,
+    launch_chromium,
+    open_chromium,
+)
+from tests.e2e.product import ROOT, Product
+
+OpenParty = Callable[[str, Look], Awaitable[ChromiumParty]]
+
+
+def _install(folder: Path, *commands: list[str]) -> None:
+    for command in commands:
+        subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
+
+
+@pytest.fixture(scope="session")
+def pages() -> None:
+    """The built pages; `make` has built them, a bare `pytest` builds them now."""
+    if not (ROOT / "web/dist/patient.html").exists():
+        _install(ROOT / "web", ["npm", "ci"], ["npm", "run", "build"])
+
+
+@pytest.fixture(scope="session")
+def media_files(tmp_path_factory: pytest.TempPathFactory) -> dict[Look, tuple[Path, Path]]:
+    """Camera and microphone files of each look."""
+    folder = tmp_path_factory.mktemp("media")
+    files = {}
+    for look in (GREEN, BLUE):
+        camera, microphone = folder / f"{look.name}.y4m", folder / f"{look.name}.wav"
+        write_camera(camera, look)
+        write_microphone(microphone, look)
+        files[look] = (camera, microphone)
+    return files
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def playwright() -> AsyncIterator[Playwright]:
+    """Playwright itself."""
+    async with async_playwright() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromiums(
+    playwright: Playwright, media_files: dict[Look, tuple[Path, Path]]
+) -> AsyncIterator[dict[Look, Browser]]:
+    """A Chromium per look: the files are of the process."""
+    browsers = {look: await launch_chromium(playwright, *files) for look, files in media_files.items()}
+    yield browsers
+    for browser in browsers.values():
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def party(chromiums: dict[Look, Browser]) -> AsyncIterator[OpenParty]:
+    """Opens pages of Chromium; closes them after the test and asserts that no script failed in any."""
+    opened: list[Party] = []
+
+    async def open_party(name: str, look: Look) -> ChromiumParty:
+        page = await open_chromium(chromiums[look], name, look)
+        opened.append(page)
+        return page
+
+    yield open_party
+    for page in opened:
+        await page.close()
+    problems = [problem for page in opened for problem in page.problems]
+    assert not problems, problems
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def firefox_driver() -> AsyncIterator[FirefoxDriver]:
+    """A Firefox; its microphone hums at the pitch of `BLUE`."""
+    if not (ROOT / "tests/e2e/node_modules/puppeteer-core").exists():
+        _install(ROOT / "tests/e2e", ["npm", "ci"])
+    driver = await FirefoxDriver.start(BLUE.pitch_hz)
+    yield driver
+    await driver.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def firefox(firefox_driver: FirefoxDriver) -> AsyncIterator[FirefoxParty]:
+    """A page of Firefox, not yet opened."""
+    page = FirefoxParty("firefox", firefox_driver)
+    yield page
+    await page.close()
+    assert not page.problems, page.problems
+
+
+@pytest.fixture
+def product(pages: None, tmp_path: Path) -> Iterator[Product]:
+    """A fresh Puente; afterwards it must end in time and its log must be clean."""
+    running = Product(tmp_path)
+    running.start()
+    try:
+        yield running
+        running.stop()
+    finally:
+        running.kill()
+    running.check_log()
