@@ -1,0 +1,87 @@
+"""Which packets to ask a sender for again (RFC 4585 §6.2.1): when, how often, and when to give up.
+
+A packet is asked for at once and again each round trip, because an answer cannot come sooner and the request itself may
+be lost. What is too old, asked for too often or too much gives way to a keyframe, which repairs it all.
+"""
+
+from __future__ import annotations
+
+MAX_MISSING = 256
+"""Packets asked for at a time: about 2 s of video. A larger hole costs less as a keyframe."""
+MAX_TRIES = 8
+MAX_AGE_S = 2.0
+"""After this a receiver has frozen long enough that a keyframe is the better repair."""
+REPEAT_FLOOR_S = 0.04
+"""Shortest time between two requests: two ticks of the engine, however short the round trip."""
+
+
+class _Hole:
+    __slots__ = ("next_s", "since_s", "tries")
+
+    def __init__(self, now_s: float) -> None:
+        self.since_s = now_s
+        self.next_s = now_s
+        self.tries = 0
+
+
+class Missing:
+    """The missing packets of one received stream. All times are of one monotonic clock, in seconds."""
+
+    __slots__ = ("_holes", "given_up", "needs_keyframe")
+
+    def __init__(self) -> None:
+        self._holes: dict[int, _Hole] = {}
+        self.needs_keyframe = False
+        """Something will not come any more. The caller sets it back when it has asked for a keyframe."""
+        self.given_up = 0
+        """Packets given up on, for the statistics."""
+
+    def __len__(self) -> int:
+        """Return how many packets are missing."""
+        return len(self._holes)
+
+    def gap(self, first: int, count: int, now_s: float) -> None:
+        """Note that `count` packets from the sequence number `first` on have not come."""
+        if len(self._holes) + count > MAX_MISSING:
+            self.given_up += len(self._holes) + count
+            self._holes.clear()
+            self.needs_keyframe = True
+            return
+        for sequence in range(first, first + count):
+            self._holes[sequence & 0xFFFF] = _Hole(now_s)
+
+    def arrived(self, sequence: int) -> bool:
+        """Note that a late or retransmitted packet came; False if it was not missing, so a duplicate."""
+        return self._holes.pop(sequence, None) is not None
+
+    def due(self, now_s: float, rtt_s: float) -> list[int]:
+        """Return the sequence numbers to ask for now, oldest first, and count them as asked for."""
+        if not self._holes:
+            return []
+        asked: list[int] = []
+        hopeless: list[int] = []
+        repeat_s = max(rtt_s, REPEAT_FLOOR_S)
+        for sequence, hole in self._holes.items():
+            if now_s - hole.since_s > MAX_AGE_S:
+                hopeless.append(sequence)
+            elif now_s >= hole.next_s:
+                if hole.tries == MAX_TRIES:
+                    hopeless.append(sequence)
+                    continue
+                hole.tries += 1
+                hole.next_s = now_s + repeat_s
+                asked.append(sequence)
+        if hopeless:
+            self._give_up(hopeless)
+        return asked
+
+    def _give_up(self, hopeless: list[int]) -> None:
+        for sequence in hopeless:
+            del self._holes[sequence]
+        self.given_up += len(hopeless)
+        self.needs_keyframe = True
+
+    def clear(self) -> None:
+        """Forget everything: the stream has started anew, or a keyframe has made the holes irrelevant."""
+        self._holes.clear()
+        self.needs_keyframe = False
