@@ -1,4 +1,4 @@
-"""What the browsers of a test see and say: one colour and one pitch per party, as files for a fake camera and microphone.
+"""What the browsers of a test see and say: a colour and a pitch per party, as files for a fake camera and microphone.
 
 A colour and a pitch are content: a test that finds them at the other side knows that the right picture and the right
 voice went through, not merely that packets did.

@@ -1,7 +1,7 @@
 """Parties of a visit: a browser with its own camera and microphone, and one page in it.
 
-`Party` is what a test talks to, whichever browser is behind it. Chromium is driven by Playwright, Firefox over WebDriver
-BiDi by `firefox.mjs`. Waiting is polling from outside by `Party.until`, because the pages' Content-Security-Policy
+`Party` is what a test talks to, whichever browser is behind it. Chromium is driven by Playwright, Firefox over
+WebDriver BiDi by `firefox.mjs`. Waiting is polling from outside (`until`), because the pages' Content-Security-Policy
 forbids what `page.wait_for_function` needs inside, and the tests want that policy on.
 """
 
@@ -39,19 +39,23 @@ FLAGS = [
 ]
 
 
-class NotSeen(AssertionError):
+class NotSeenError(AssertionError):
     """A condition did not come true in time."""
 
 
 async def until(check: Callable[[], Awaitable[T]], what: str, timeout_s: float = 15.0) -> T:
-    """Poll `check` until it returns something true and return that; raise `NotSeen` with the last value otherwise."""
+    """Poll `check` until it returns something true and return that.
+
+    Raises:
+        NotSeenError: when it did not in time; names the last value.
+    """
     end = time.monotonic() + timeout_s
     while True:
         value = await check()
         if value:
             return value
         if time.monotonic() > end:
-            raise NotSeen(f"{what}: not within {timeout_s} s, last {value!r}")
+            raise NotSeenError(f"{what}: not within {timeout_s} s, last {value!r}")
         await asyncio.sleep(POLL_S)
 
 
@@ -63,10 +67,11 @@ def near(seen: list[int] | None, look: Look) -> bool:
 class Party(ABC):
     """A person at a browser: what they do (`click`, `fill`), and what a test sees of their page."""
 
-    def __init__(self, name: str, look: Look | None) -> None:
+    def __init__(self, name: str, look: Look | None, pitch_hz: float) -> None:
         self.name = name
         self.look = look
         """None when this browser's camera has no colour of its own."""
+        self.pitch_hz = pitch_hz
         self.problems: list[str] = []
         """Exceptions of the page's scripts and errors on its console."""
 
@@ -168,7 +173,7 @@ class ChromiumParty(Party):
     """A page of a Chromium, in a context of its own."""
 
     def __init__(self, name: str, look: Look, context: BrowserContext, page: Page) -> None:
-        super().__init__(name, look)
+        super().__init__(name, look, look.pitch_hz)
         self.context = context
         self.page = page
         page.set_default_timeout(15_000)
@@ -205,7 +210,8 @@ class ChromiumParty(Party):
 class FirefoxDriver:
     """`firefox.mjs`: one Firefox, spoken to in lines of JSON."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, pitch_hz: float) -> None:
+        self.pitch_hz = pitch_hz
         self._process = process
         self._lock = asyncio.Lock()
 
@@ -216,7 +222,7 @@ class FirefoxDriver:
             "node", str(HERE / "firefox.mjs"), FIREFOX, str(round(pitch_hz)),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
         )  # fmt: skip
-        driver = cls(process)
+        driver = cls(process, pitch_hz)
         try:
             await driver.ask("ready", timeout_s=60)
         except BaseException:
@@ -253,7 +259,7 @@ class FirefoxParty(Party):
     """A page of a Firefox. Its fake camera shows changing colours, so it has no `look`."""
 
     def __init__(self, name: str, driver: FirefoxDriver) -> None:
-        super().__init__(name, None)
+        super().__init__(name, None, driver.pitch_hz)
         self._driver = driver
 
     async def open(self, url: str) -> None:

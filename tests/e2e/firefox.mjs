@@ -18,9 +18,11 @@ const browser = await puppeteer.launch({
     'media.navigator.permission.disabled': true,
     'media.navigator.audio.fake_frequency': Number(pitch),
     'media.autoplay.default': 0,
+    'media.cubeb.force_mock_context': true, // a machine without a sound card: AudioContext would never run
   },
 });
 
+const COMMAND_MS = 15_000;
 let context = null, page = null, problems = [];
 const selector = (testid) => `[data-testid="${testid}"]`;
 const visible = (testid, timeout) => page.waitForSelector(selector(testid), { visible: true, timeout });
@@ -55,11 +57,18 @@ const commands = {
   close,
 };
 
+// A page may never answer (a promise that stays open); its driver always does.
+function inTime(work) {
+  let timer;
+  const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error('no answer in time')), COMMAND_MS); });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
 for await (const line of createInterface({ input: process.stdin })) {
   let answer;
   try {
     const { do: name, ...details } = JSON.parse(line);
-    answer = { result: await commands[name](details) };
+    answer = { result: await inTime(commands[name](details)) };
   } catch (error) {
     answer = { error: String(error) };
   }

@@ -101,5 +101,7 @@
     for (const socket of sockets) if (socket.readyState === NativeSocket.OPEN) socket.close();
   };
 
-  window.__probe = { stats, colour, pitch, dropSockets, connection: current };
+  const socketsMade = () => sockets.length;
+
+  window.__probe = { stats, colour, pitch, dropSockets, socketsMade };
 })();

@@ -1,4 +1,4 @@
-"""The product as people start it: `puente demo` as a process of its own, on free ports, with a data folder of its own."""
+"""The product as people start it: `puente demo` as a process, on free ports and with a data folder of its own."""
 
 from __future__ import annotations
 
