@@ -1,0 +1,76 @@
+"""`python -m bench [section …]`: measure, print tables, keep JSON, and exit 1 where a limit is not met."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from bench import junk, legs, machine
+from bench.accept import accept
+from bench.figures import Row, Unfit, keep, print_table
+from bench.forwarding import Forwarding
+from bench.page import page
+from bench.start import start
+
+SECTION_TIMEOUT_S = 200.0
+
+Section = Callable[[], Awaitable[Sequence[Row]]]
+
+
+def _sections() -> dict[str, tuple[str, Section]]:
+    forwarding = Forwarding()
+    return {
+        "relay": ("CPU a forwarded packet, relay and Janus' echotest under the same clients", forwarding.cost),
+        "latency": ("Added latency, client to client through the server", forwarding.latency),
+        "memory": ("Memory a leg", legs.memory),
+        "setup": ("CPU to set up a leg", legs.set_up),
+        "junk": ("20,000 datagrams of junk from a stranger during calls", junk.stranger),
+        "accept": ("Accept pressed to first remote frame, two browsers on this host", accept),
+        "page": ("The patient's page, bytes over the wire", page),
+        "start": ("`make demo`, second start", start),
+    }
+
+
+async def _measure(name: str, title: str, section: Section) -> bool:
+    """Run one section; false where a limit is not met or it could not be measured."""
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(SECTION_TIMEOUT_S):
+            rows = list(await section())
+    except Unfit as error:
+        rows = [Row(name, "not measured", "", False, str(error))]
+    except TimeoutError:
+        rows = [Row(name, "not measured", "", False, f"took more than {SECTION_TIMEOUT_S:.0f} s")]
+    print_table(f"{name}: {title} ({time.monotonic() - began:.0f} s)", rows)
+    keep(name, rows)
+    sys.stdout.flush()
+    return all(row.met is not False for row in rows)
+
+
+async def _main(names: Sequence[str]) -> int:
+    server_core, client_core = machine.cores()
+    if server_core is None:
+        print("one core only: servers and clients share it, so waiting times are not of the servers alone")
+    else:
+        print(f"servers on core {server_core}, clients on core {client_core}; CPU is the process' own time")
+    sections = _sections()
+    passed = [await _measure(name, *sections[name]) for name in names or sections]
+    return 0 if all(passed) else 1
+
+
+def main() -> int:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    names = list(_sections())
+    parser.add_argument("section", nargs="*", help=f"of {', '.join(names)}; all by default, which takes 8 minutes")
+    wanted = parser.parse_args().section
+    if unknown := [name for name in wanted if name not in names]:
+        parser.error(f"no section {unknown[0]}")
+    return asyncio.run(_main(wanted))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
