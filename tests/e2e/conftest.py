@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -103,10 +104,9 @@ async def firefox(firefox_driver: FirefoxDriver) -> AsyncIterator[FirefoxParty]:
     assert not page.problems, page.problems
 
 
-@pytest.fixture
-def product(pages: None, tmp_path: Path) -> Iterator[Product]:
-    """A fresh Puente; afterwards it must end in time and its log must be clean."""
-    running = Product(tmp_path)
+@contextmanager
+def _running(folder: Path, **environment: str) -> Iterator[Product]:
+    running = Product(folder, **environment)
     running.start()
     try:
         yield running
@@ -114,3 +114,19 @@ def product(pages: None, tmp_path: Path) -> Iterator[Product]:
     finally:
         running.kill()
     running.check_log()
+
+
+@pytest.fixture
+def product(pages: None, tmp_path: Path) -> Iterator[Product]:
+    """A fresh Puente; afterwards it must end in time and its log must be clean."""
+    with _running(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def keyed_product(
+    request: pytest.FixtureRequest, pages: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Product]:
+    """One Puente for a module, with the signing key that the module names in `KEY`."""
+    with _running(tmp_path_factory.mktemp("keyed"), PUENTE_SECRET_KEY=request.module.KEY) as running:
+        yield running

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.assets import BLUE, GREEN
+from tests.e2e.assets import GREEN
 from tests.e2e.browsers import FirefoxParty, Party
 from tests.e2e.conftest import OpenParty
 from tests.e2e.product import Product
