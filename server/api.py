@@ -82,6 +82,8 @@ class Endpoint:
     """None: not JSON of a fixed shape; `media_type` says what."""
     refusals: tuple[RefusalCode, ...] = ()
     media_type: str = "application/json"
+    other_answers: tuple[tuple[int, type[BaseModel]], ...] = ()
+    """Statuses besides 200 that are no refusals, and their bodies."""
     bearer: bool = False
     """Whether it needs `Authorization: Bearer <session>`."""
 

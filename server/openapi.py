@@ -18,7 +18,7 @@ _REF = "#/components/schemas/{model}"
 
 def describe(endpoints: list[Endpoint], version: str) -> dict[str, Any]:
     """The document."""
-    models = {model for endpoint in endpoints for model in (endpoint.body, endpoint.answer) if model is not None}
+    models = {model for endpoint in endpoints for model in _models(endpoint)}
     ordered = sorted(models | {ErrorAnswer}, key=lambda model: model.__name__)
     _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
@@ -53,7 +53,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": endpoint.summary,
         "operationId": "_".join((endpoint.method.lower(), *endpoint.path.strip("/").replace(".", "/").split("/"))),
-        "responses": {"200": {"description": "Done", "content": answer}, **_refusals(codes)},
+        "responses": {"200": {"description": "Done", "content": answer}, **_refusals(codes), **_others(endpoint)},
     }
     if endpoint.body is not None:
         operation["requestBody"] = {
@@ -63,6 +63,18 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.bearer:
         operation["security"] = [{"session": []}]
     return operation
+
+
+def _models(endpoint: Endpoint) -> list[type[BaseModel]]:
+    named = (endpoint.body, endpoint.answer, *(model for _, model in endpoint.other_answers))
+    return [model for model in named if model is not None]
+
+
+def _others(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        str(status): {"description": "Not now", "content": {"application/json": {"schema": _schema(model)}}}
+        for status, model in endpoint.other_answers
+    }
 
 
 def _refusals(codes: tuple[RefusalCode, ...]) -> dict[str, Any]:

@@ -21,6 +21,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 MIN_KEY_CHARACTERS = 16
 KEY_FILE = "secret-key"
 
+TICKETS = "tickets"
+RELAY_CONTROL = "relay control"
+"""What `derived` makes keys for."""
+
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 

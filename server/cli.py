@@ -1,0 +1,153 @@
+"""The command line: `puente serve | relay | demo | migrate`.
+
+Exit codes: 0 done, 1 could not start or was not up to date, 2 a setting or an argument is bad (one line says which).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+# What a command needs is imported by the command: a relay worker stays small, and `--help` comes at once.
+from server import settings as configuration
+from server.settings import SettingError, Settings
+from server.version import VERSION
+
+DEMO_DATA_DIR = Path("var/demo")
+
+
+class PlainError(click.ClickException):
+    """One line on standard error, without a traceback."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the line."""
+        click.echo(f"puente: {self.message}", file=file, err=True)
+
+
+class BadUseError(PlainError):
+    """A setting or an argument is bad."""
+
+    exit_code = 2
+
+
+def _load(default_data_dir: Path | None = None) -> Settings:
+    try:
+        return configuration.load(default_data_dir=default_data_dir)
+    except SettingError as error:
+        raise BadUseError(str(error)) from None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="puente")
+def main() -> None:
+    """Puente: video teleconsultation for links that barely exist.
+
+    Everything is set by PUENTE_… environment variables; README.md lists them.
+    """
+
+
+@main.command()
+def serve() -> None:
+    """Serve pages, live signalling and, unless PUENTE_RELAY_URL names one, a relay worker."""
+    _serve(_load(), demo=False)
+
+
+@main.command()
+def demo() -> None:
+    """Serve with one-click links to invented people, for trying out."""
+    _serve(_load(DEMO_DATA_DIR), demo=True)
+
+
+def _serve(settings: Settings, *, demo: bool) -> None:
+    import uvloop
+
+    from server import logs, program
+
+    logs.configure()
+
+    def announce(url: str) -> None:
+        click.echo(f"Puente is at {url}{'/demo' if demo else ''}  (Ctrl-C ends it)", err=True)
+
+    try:
+        uvloop.run(program.run(settings, demo=demo, announce=announce))
+    except SettingError as error:
+        raise BadUseError(str(error)) from None
+    except program.StartError as error:
+        raise PlainError(str(error)) from None
+
+
+@main.command()
+@click.option(
+    "--control", required=True, metavar="ADDRESS", help="unix:/path or http://host:port to be told what to do at."
+)
+@click.option("--exit-with-parent", is_flag=True, help="End when standard input does.")
+def relay(control: str, *, exit_with_parent: bool) -> None:
+    """Run one relay worker: packets only, no database, no Redis."""
+    from media import process
+    from media.endpoint import parse_endpoint
+    from server.relay_process import RelayStartError, check_port_is_free
+
+    settings = _load()
+    try:
+        over_tcp = not parse_endpoint(control).path
+    except ValueError as error:
+        raise BadUseError(f"--control: {error}") from None
+    try:
+        secret = configuration.derived(settings.keys(), configuration.RELAY_CONTROL)[0] if over_tcp else None
+        check_port_is_free(settings.media_host, settings.media_port)
+    except SettingError as error:
+        raise BadUseError(str(error)) from None
+    except RelayStartError as error:
+        raise PlainError(str(error)) from None
+    sys.exit(
+        process.run(
+            process.RelaySettings(
+                control=control,
+                secret=secret,
+                host=settings.media_host,
+                addresses=settings.media_address,
+                port=settings.media_port,
+                exit_on_stdin_eof=exit_with_parent,
+            )
+        )
+    )
+
+
+@main.command()
+@click.option("--to", "target", default="head", metavar="REVISION", help="head (default), base, or a revision's id.")
+@click.option("--check", is_flag=True, help="Change nothing; exit 1 when the schema is behind.")
+def migrate(target: str, *, check: bool) -> None:
+    """Bring the database's schema up to date."""
+    import sqlalchemy as sa
+    from alembic.util import CommandError
+
+    from server.database import Database
+
+    settings = _load()
+
+    async def go() -> bool:
+        database = Database(settings.database_address())
+        try:
+            if not check:
+                await database.migrate(target)
+            return await database.is_current()
+        finally:
+            await database.close()
+
+    try:
+        current = asyncio.run(go())
+    except (sa.exc.SQLAlchemyError, OSError, TimeoutError) as error:
+        raise PlainError(f"PUENTE_DATABASE_URL: the database cannot be used ({type(error).__name__})") from None
+    except CommandError as error:
+        raise BadUseError(f"--to: {error}") from None
+    if check and not current:
+        raise PlainError("the schema is behind; run `puente migrate`")
+    click.echo("The schema is up to date." if current else f"The schema is at {target}.")
+
+
+if __name__ == "__main__":
+    main(prog_name="puente")

@@ -1,0 +1,112 @@
+"""The HTTP listener, with bounds that aiohttp leaves open.
+
+A connection must bring its first whole request head within `HEAD_TIMEOUT_S` (between later requests aiohttp's
+keep-alive deadline does the same), and there are at most `MAX_CONNECTIONS`: a client that opens many and sends a byte a
+minute takes nothing from the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from prometheus_client import Counter
+
+HEAD_TIMEOUT_S = 15.0
+KEEP_ALIVE_S = 60.0
+MAX_CONNECTIONS = 8_000
+LINGER_S = 2.0
+BACKLOG = 512
+SHUTDOWN_S = 3.0
+
+_dropped = Counter("puente_http_connections_dropped_total", "Connections closed without an answer", ["reason"])
+
+
+class Listener:
+    """Serves one app at one address."""
+
+    def __init__(self, app: web.Application, *, head_timeout_s: float = HEAD_TIMEOUT_S) -> None:
+        self._app = app
+        self._head_timeout_s = head_timeout_s
+        self._waiting: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
+        self._runner = web.AppRunner(
+            app, access_log=None, keepalive_timeout=KEEP_ALIVE_S, lingering_time=LINGER_S, shutdown_timeout=SHUTDOWN_S
+        )
+        self._server: asyncio.Server | None = None
+        app.middlewares.insert(0, self._heard)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on. Raises RuntimeError before `start`."""
+        if self._server is None or not self._server.sockets:
+            raise RuntimeError("not listening")
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def connections(self) -> int:
+        """How many connections stand."""
+        return len(self._runner.server.connections) if self._runner.server is not None else 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen. Raises OSError when the address is taken or not ours."""
+        await self._runner.setup()
+        self._server = await asyncio.get_running_loop().create_server(
+            self._protocol, host, port, backlog=BACKLOG, reuse_address=True
+        )
+
+    async def pause(self) -> None:
+        """Take no new connections; the standing ones go on."""
+        if self._server is not None:
+            self._server.close()
+
+    async def stop(self) -> None:
+        """Close every connection and clean up the app."""
+        await self.pause()
+        for timer in self._waiting.values():
+            timer.cancel()
+        self._waiting.clear()
+        await self._runner.cleanup()
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        server = self._runner.server
+        if server is None or len(server.connections) >= MAX_CONNECTIONS:
+            _dropped.labels("full").inc()
+            return _Refuse()
+        protocol: asyncio.BaseProtocol = server()
+        loop = asyncio.get_running_loop()
+        self._waiting[protocol] = loop.call_later(self._head_timeout_s, self._too_slow, protocol)
+        return protocol
+
+    def _too_slow(self, protocol: asyncio.BaseProtocol) -> None:
+        self._waiting.pop(protocol, None)
+        transport = getattr(protocol, "transport", None)
+        if transport is not None and not transport.is_closing():
+            _dropped.labels("slow").inc()
+            transport.abort()
+
+    @web.middleware
+    async def _heard(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        timer = self._waiting.pop(request.protocol, None)
+        if timer is not None:
+            timer.cancel()
+        return await handler(request)
+
+
+class _Refuse(asyncio.Protocol):
+    """What a connection gets when there are too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Close at once."""
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+
+
+def address_in_words(host: str, port: int, error: OSError) -> str:
+    """One line on why the address cannot be listened on."""
+    reason = "not an address of this host" if isinstance(error, socket.gaierror) else (error.strerror or "not possible")
+    return f"PUENTE_HTTP_PORT: {host} port {port}: {reason.lower()}"
