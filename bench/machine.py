@@ -39,10 +39,12 @@ def require(*packages: str) -> None:
         raise Unfit(f"missing: run  sudo apt-get install {' '.join(missing)}")
 
 
+_ALLOWED = sorted(os.sched_getaffinity(0))  # before any thread of ours is pinned
+
+
 def cores() -> tuple[int | None, int | None]:
     """The core for the server under test and the core for its clients; (None, None) on a machine with one."""
-    allowed = sorted(os.sched_getaffinity(0))
-    return (allowed[0], allowed[1]) if len(allowed) > 1 else (None, None)
+    return (_ALLOWED[0], _ALLOWED[1]) if len(_ALLOWED) > 1 else (None, None)
 
 
 def pin(pid: int, core: int | None) -> None:
