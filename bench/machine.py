@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 from bench.figures import Unfit
@@ -18,6 +19,10 @@ NEEDED = {
     "chromium": lambda: shutil.which("chromium") is not None,
 }
 """Debian packages that the benchmarks use, and how to see that they are there."""
+
+TREE = Path(__file__).parent.parent
+PUENTE = (sys.executable, "-m", "server.cli")
+"""The command line of the product, run from `TREE`; `.venv/bin/puente` is the same."""
 
 APT_TIMEOUT_S = 300
 

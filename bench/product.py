@@ -16,9 +16,8 @@ import aiohttp
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
 from bench.figures import Unfit
-from bench.machine import free_port, require
+from bench.machine import PUENTE, TREE, free_port, require
 
-TREE = Path(__file__).parent.parent
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.01
@@ -107,8 +106,8 @@ async def running(command: Sequence[str], data: Path | None = None) -> AsyncIter
 
 @asynccontextmanager
 async def demo() -> AsyncIterator[Product]:
-    """The demo as it is installed in `.venv`, with data of its own."""
-    async with running([str(TREE / ".venv/bin/puente"), "demo"]) as product:
+    """The demo with data of its own."""
+    async with running([*PUENTE, "demo"]) as product:
         yield product
 
 

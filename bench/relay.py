@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import socket
-import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -14,13 +13,12 @@ from typing import Self
 
 from bench.client import Client, Remote, host_address
 from bench.figures import Unfit
-from bench.machine import cores, free_port, pin
+from bench.machine import PUENTE, TREE, cores, free_port, pin
 from media.client import RelayClient, RelayUnreachable
 from media.control import AnswerLeg, CloseLeg, CreateLeg, JoinRoom, WorkerStats
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
-TREE = Path(__file__).parent.parent
 
 
 class Relay:
@@ -48,7 +46,7 @@ class Relay:
             "PUENTE_MEDIA_PORT": str(free_port(socket.SOCK_DGRAM)),
             "PUENTE_DATA_DIR": str(self._folder),
         }
-        command = [str(Path(sys.executable).with_name("puente")), "relay", "--control", f"unix:{self._folder}/control"]
+        command = [*PUENTE, "relay", "--control", f"unix:{self._folder}/control"]
         with (self._folder / "log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command, cwd=TREE, env=environment, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL
