@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
@@ -22,7 +23,14 @@ from tests.e2e.browsers import (
 )
 from tests.e2e.product import ROOT, Product
 
-OpenParty = Callable[[str, Look], Awaitable[ChromiumParty]]
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+
+
+class OpenParty(Protocol):
+    """Opens a page of Chromium for a party."""
+
+    def __call__(self, name: str, look: Look, *, phone: bool = False) -> Awaitable[ChromiumParty]:
+        """Return the page, empty."""
 
 
 def _install(folder: Path, *commands: list[str]) -> None:
@@ -73,8 +81,8 @@ async def party(chromiums: dict[Look, Browser]) -> AsyncIterator[OpenParty]:
     """Opens pages of Chromium; closes them after the test and asserts that no script failed in any."""
     opened: list[Party] = []
 
-    async def open_party(name: str, look: Look) -> ChromiumParty:
-        page = await open_chromium(chromiums[look], name, look)
+    async def open_party(name: str, look: Look, *, phone: bool = False) -> ChromiumParty:
+        page = await open_chromium(chromiums[look], name, look, **(PHONE if phone else {}))
         opened.append(page)
         return page
 

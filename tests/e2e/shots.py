@@ -17,7 +17,7 @@ from playwright.async_api import async_playwright
 from tests.e2e.assets import BLUE, GREEN, Look, write_camera, write_microphone
 from tests.e2e.browsers import ChromiumParty, launch_chromium, open_chromium
 from tests.e2e.product import Product
-from tests.e2e.visits import see_connected
+from tests.e2e.visits import close_chat, open_chat, see_connected
 
 SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
 
@@ -76,13 +76,13 @@ async def _the_call(album: Album, patient: ChromiumParty, nurse: ChromiumParty) 
     await album.take(nurse, "n-call")
     await nurse.fill("chat-input", "Tome agua y descanse. Le mando la hoja con los horarios del medicamento.")
     await nurse.click("chat-send")
-    await patient.open_chat()
+    await open_chat(patient)
     await patient.see_text("chat-log", "Tome agua")
     await patient.fill("chat-input", "Muchas gracias")
     await patient.click("chat-send")
     await album.take(patient, "p-call-chat")
     await album.take(nurse, "n-call-chat")
-    await patient.close_chat()
+    await close_chat(patient)
     await patient.click("voice-only")
     await album.take(patient, "p-call-voice")
     await album.take(nurse, "n-call-voice")

@@ -10,7 +10,7 @@ import jwt
 import pytest
 import pytest_asyncio
 
-from server.settings import derived
+from server.settings import TOKENS, derived
 from signaling.protocol import CLIENT_EVENTS
 from tests.e2e.product import Product
 from tests.e2e.rawclient import Json, RawClient, post, session
@@ -52,7 +52,7 @@ async def enter(product: Product) -> AsyncIterator[Enter]:
 def _altered(token: str, **claims: Any) -> str:
     """The same token with other claims and a good signature."""
     known = jwt.decode(token, options={"verify_signature": False})
-    return jwt.encode({**known, **claims}, derived((KEY.encode(),), "tokens")[0], algorithm="HS256")
+    return jwt.encode({**known, **claims}, derived((KEY.encode(),), TOKENS)[0], algorithm="HS256")
 
 
 def _forged(token: str) -> str:

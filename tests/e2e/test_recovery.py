@@ -80,6 +80,7 @@ async def test_a_lost_socket_does_not_touch_the_media(call: Call) -> None:
 
 async def test_a_killed_relay_comes_back_with_the_call(call: Call) -> None:
     """When the relay worker dies both see it, a new one is started, and the call goes on over new legs."""
+    call.product.expected_errors.add("relay.ended")
     call.product.relay().kill()
     await asyncio.gather(*(who.see_call("reconnecting", 10) for who in (call.patient, call.nurse)))
     await see_connected(call.patient, call.nurse, timeout_s=40)

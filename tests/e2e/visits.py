@@ -74,3 +74,18 @@ async def end_consult(nurse: Party) -> None:
     """End the visit as the nurse does, with the confirmation."""
     await nurse.click("end-consult")
     await nurse.click("end-confirm")
+
+
+async def open_chat(party: Party) -> None:
+    """Bring the messages into sight where they are not already."""
+    if not await party.evaluate(
+        "document.querySelector('[data-testid=chat-input]')?.checkVisibility({visibilityProperty: true})"
+    ):
+        await party.click("toggle-chat")
+    await party.see_element("chat-input")
+
+
+async def close_chat(party: Party) -> None:
+    """Put the messages out of sight where they lie over the controls."""
+    if await party.evaluate("document.querySelector('.drawer.open') !== null"):
+        await party.evaluate("document.querySelector('.drawer.open button').click()")
