@@ -18,6 +18,8 @@ import structlog
 import uvloop
 
 from media.addresses import advertised_addresses
+from media.relay import Relay
+from media.worker import Control
 
 log = structlog.get_logger()
 
@@ -26,9 +28,9 @@ log = structlog.get_logger()
 class RelaySettings:
     """What a relay worker needs to know.
 
-    `control` is `unix:/path` or `tcp:host:port` (also `http://host:port`); a TCP control address needs `secret`, the key
-    that requests are signed with. `host` is what the media port binds to, `addresses` what candidates name (empty: the
-    host's own), `port` the UDP and TCP port of media (0: any free one). With `exit_on_stdin_eof` the worker ends when
+    `control` is `unix:/path` or `http://host:port` (also `tcp:host:port`); a TCP control address needs `secret`, the
+    key that requests are signed with. `host` is what the media port binds to, `addresses` what candidates name (empty:
+    the host's own), `port` the UDP and TCP port of media (0: any free one). With `exit_on_stdin_eof` the worker ends when
     its standard input does, so that it never outlives the process that holds the other end of the pipe.
     """
 
@@ -47,15 +49,13 @@ def run(settings: RelaySettings) -> int:
     try:
         uvloop.run(_main(settings))
     except OSError as error:
-        log.error("relay.cannot_start", reason=error.strerror or type(error).__name__, errno=error.errno)
+        # Not the traceback: what is wrong is the address, the port or the path that it was told.
+        log.error("relay.cannot_start", reason=error.strerror or type(error).__name__, errno=error.errno)  # noqa: TRY400
         return 1
     return 0
 
 
 async def _main(settings: RelaySettings) -> None:
-    from media.relay import Relay
-    from media.worker import Control
-
     addresses = advertised_addresses(settings.host, settings.addresses)
     relay = Relay(host=settings.host, port=settings.port, addresses=addresses)
     await relay.open()
@@ -77,7 +77,7 @@ async def _main(settings: RelaySettings) -> None:
         log.info("relay.stopped")
 
 
-async def _until_stopped(relay: "Relay", stop: asyncio.Event, drain: asyncio.Event, drain_s: float) -> None:
+async def _until_stopped(relay: Relay, stop: asyncio.Event, drain: asyncio.Event, drain_s: float) -> None:
     """Return when told to stop, or when told to drain and no leg is left or `drain_s` is over."""
     stopping = asyncio.ensure_future(stop.wait())
     draining = asyncio.ensure_future(drain.wait())

@@ -1,0 +1,521 @@
+"""One participant's connection: ICE credentials, DTLS, what it sends, the slots in which it receives, and its RTCP.
+
+RTCP is terminated here, hop by hop: what a browser reports is about its own link to the relay, and the relay answers
+for what it sends itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import TYPE_CHECKING, Literal, cast
+
+from media import rtcp
+from media.control import LegStats, TrackStats
+from media.downlink import Downlink
+from media.dtls import Certificate, Dtls, DtlsError
+from media.ice import IceCredentials
+from media.plane import End, Plane, Sink, Source
+from media.sdp import AUDIO_PTS, RTX_OF, SLOTS, Answer, OfferSpec, SlotSsrcs
+
+if TYPE_CHECKING:
+    from media.room import Room
+
+MAX_CREDENTIALS = 3
+"""Generations of ICE credentials accepted at a time: the one in use and the newest offered."""
+
+MAX_NEW_SSRCS = 8
+NEW_SSRC_WINDOW_S = 60.0
+"""How often a leg may change SSRCs. A browser does when a track is replaced, or after an SSRC collision."""
+
+REMB_AT_ONCE_S = 0.2
+"""A falling budget is told to the senders at once, but no more often than this."""
+
+_CNAME = b"puente"
+_sink_numbers = count()
+
+State = Literal["new", "connecting", "connected", "silent", "closed"]
+
+
+class LegSlot:
+    """A slot of a leg: two sinks, and the leg that is shown in it."""
+
+    __slots__ = ("audio", "source", "video")
+
+    def __init__(self, end: End, ssrcs: SlotSsrcs) -> None:
+        self.audio = Sink(end, next(_sink_numbers) & 0xFFFF, ssrcs.audio, 0, video=False)
+        self.video = Sink(end, next(_sink_numbers) & 0xFFFF, ssrcs.video, ssrcs.video_rtx, video=True)
+        self.source: Leg | None = None
+
+    def shows(self, leg: Leg) -> bool:
+        """Tell whether `leg` is heard and seen in this slot."""
+        return self.source is leg
+
+
+class Leg:
+    """A leg from its creation to its end. `changed` is called with what happened (`connected`, `failed`, `ended`)."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        call: str,
+        epoch: int,
+        plane: Plane,
+        certificate: Certificate,
+        changed: Callable[[Leg, str], None],
+        needs_ticks: Callable[[Source], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.id = name
+        self.call = call
+        self.epoch = epoch
+        self.restart = 0
+        self.certificate = certificate
+        self.session_id = random.getrandbits(62)
+        self.offer = ""
+        self.spec: OfferSpec | None = None
+        self.answered: Answer | None = None
+        self.credentials = [IceCredentials.fresh()]
+        """Those accepted, the newest last. Older ones go as soon as a newer one is used."""
+        self.end = End(self, clock())
+        self.dtls = Dtls(certificate, self._send_dtls, lambda: changed(self, "ended"))
+        self.audio = Source(self.end, video=False)
+        self.video = Source(self.end, video=True)
+        self.slots = [LegSlot(self.end, ssrcs) for ssrcs in _fresh_ssrcs()]
+        self.sinks: dict[int, Sink] = {sink.ssrc: sink for slot in self.slots for sink in (slot.audio, slot.video)}
+        self.room: Room | None = None
+        self.downlink = Downlink()
+        """The place of everything that is known of the way to this leg."""
+        self.sends_audio = True
+        self.sends_video = True
+        self.video_cap_bps: int | None = None
+        self.connected = False
+        self.silent = False
+        self.closed = False
+        self.had_media = False
+        self.handshake: asyncio.Task[None] | None = None
+        self._plane = plane
+        self._clock = clock
+        self._changed = changed
+        self._needs_ticks = needs_ticks
+        self._new_ssrcs: deque[float] = deque(maxlen=MAX_NEW_SSRCS)
+        self._reports: deque[tuple[int, float]] = deque(maxlen=8)
+        self._rtt_known = False
+        self._flight_s: float | None = None
+        self._remb_sent_s = float("-inf")
+        self._remb_sent_bps: int | None = None
+
+    # ---- description and handshake
+
+    def describe(self, addresses: Iterable[str], port: int) -> OfferSpec:
+        """What this leg's present offer is made of."""
+        slots = tuple(SlotSsrcs(s.audio.ssrc, s.video.ssrc, s.video.rtx_ssrc) for s in self.slots)
+        return OfferSpec(
+            session_id=self.session_id,
+            version=self.restart + 1,
+            addresses=tuple(addresses),
+            port=port,
+            ice=self.credentials[-1],
+            fingerprint=self.certificate.fingerprint,
+            slots=slots,
+        )
+
+    def take_answer(self, answer: Answer) -> None:
+        """Take the browser's first answer: what it sends, and its certificate; begin the handshake."""
+        self.answered = answer
+        for source, track in ((self.audio, answer.audio), (self.video, answer.video)):
+            if track is None:
+                continue
+            if track.ssrc is not None:
+                self._assign(source, track.ssrc)
+            if track.rtx_ssrc is not None:
+                self._assign_rtx(source, track.rtx_ssrc)
+        # actpass was offered: `active` makes the browser the DTLS client (RFC 8842 section 5.3).
+        role: Literal["client", "server"] = "server" if answer.setup == "active" else "client"
+        self.handshake = asyncio.ensure_future(self._shake_hands(answer.fingerprints, role))
+
+    async def _shake_hands(self, fingerprints: list[tuple[str, str]], role: Literal["client", "server"]) -> None:
+        try:
+            srtp = await self.dtls.handshake(fingerprints, role)
+        except DtlsError:
+            self._changed(self, "failed")
+            return
+        if self.closed:
+            return
+        self.end.srtp = srtp
+        self.connected = True
+        self._changed(self, "connected")
+
+    def _send_dtls(self, datagram: bytes) -> None:
+        if self._flight_s is None and not self.connected:
+            self._flight_s = self._clock()
+        self._plane.send(self.end, datagram)
+
+    def on_dtls(self, datagram: bytes) -> bool:
+        """Take a DTLS datagram; the first one after our first flight gives a first idea of the round trip."""
+        if self._flight_s is not None and not self._rtt_known:
+            self.end.rtt_s = min(max(self._clock() - self._flight_s, 0.01), 2.0)
+            self._rtt_known = True
+        return self.dtls.receive(datagram)
+
+    # ---- ICE
+
+    def password(self, ufrag: str) -> str | None:
+        """The password that belongs to one of the accepted user fragments."""
+        return next((c.pwd for c in self.credentials if c.ufrag == ufrag), None)
+
+    def renew_credentials(self, restart: int) -> list[IceCredentials]:
+        """Make the credentials of ICE restart `restart`; returns those that are no longer accepted."""
+        self.restart = restart
+        self.credentials.append(IceCredentials.fresh())
+        retired = self.credentials[1:-1] if len(self.credentials) > MAX_CREDENTIALS else []
+        self.credentials = [c for c in self.credentials if c not in retired]
+        return retired
+
+    def used(self, ufrag: str) -> list[IceCredentials]:
+        """Note that a check knew the password of `ufrag`; returns the older credentials, which end by that."""
+        index = next(i for i, c in enumerate(self.credentials) if c.ufrag == ufrag)
+        ended, self.credentials = self.credentials[:index], self.credentials[index:]
+        return ended
+
+    # ---- who is shown where
+
+    def show(self, other: Leg, now_s: float) -> None:
+        """Give `other` the first free slot."""
+        if any(slot.shows(other) for slot in self.slots):
+            return
+        slot = next(slot for slot in self.slots if slot.source is None)
+        slot.source = other
+        for sink, source in ((slot.audio, other.audio), (slot.video, other.video)):
+            sink.source = source
+            sink.rewriter.switch(now_s)
+
+    def hide(self, other: Leg) -> None:
+        """Free the slot of `other`."""
+        for slot in self.slots:
+            if slot.shows(other):
+                slot.source = slot.audio.source = slot.video.source = None
+
+    def route_to(self, slots: list[LegSlot]) -> None:
+        """Send this leg's media to those of `slots` whose legs are connected, as far as it may send."""
+        ready = [slot for slot in slots if slot.audio.end.srtp is not None]
+        self._plane.route(self.audio, tuple(slot.audio for slot in ready) if self.sends_audio else ())
+        self._plane.route(self.video, tuple(slot.video for slot in ready) if self.sends_video else ())
+
+    def unroute(self) -> None:
+        """Send this leg's media to nobody."""
+        self._plane.route(self.audio, ())
+        self._plane.route(self.video, ())
+
+    def video_wanted(self, by: Leg) -> None:
+        """Ask for a keyframe because `by` begins to receive this leg's video."""
+        if by.connected and self.connected and self.sends_video:
+            self._want_keyframe(self.video)
+
+    def _want_keyframe(self, source: Source) -> None:
+        """Note the wish for a keyframe of any leg's source, and have it asked for."""
+        source.keyframes.wanted(self._clock())
+        self._needs_ticks(source)
+
+    def allow(self, now_s: float, *, audio: bool | None, video: bool | None) -> None:
+        """Change what this leg may send. What is held back is a hole for nobody: slots go on from where they were."""
+        for kind, allowed in (("audio", audio), ("video", video)):
+            if allowed is None or allowed == getattr(self, f"sends_{kind}"):
+                continue
+            setattr(self, f"sends_{kind}", allowed)
+            if allowed and self.room is not None:
+                for member in self.room.members.values():
+                    for slot in member.slots:
+                        if slot.shows(self):
+                            (slot.video if kind == "video" else slot.audio).rewriter.switch(now_s)
+        if self.room is not None:
+            self.room.rewire(self)
+            if video:
+                for member in self.room.members.values():
+                    if member is not self:
+                        self.video_wanted(member)
+
+    # ---- SSRCs that were not announced
+
+    def on_new_ssrc(self, ssrc: int, payload_type: int, now_s: float) -> bool:
+        """Say whether a packet of an unknown SSRC may be decrypted: a payload type of ours, and within the budget."""
+        answer = self.answered
+        if answer is None or ssrc in self.sinks:
+            return False
+        sent = [
+            *(answer.audio.payload_types if answer.audio else ()),
+            *(answer.video.payload_types if answer.video else ()),
+        ]
+        if payload_type not in sent:
+            return False
+        if len(self._new_ssrcs) == MAX_NEW_SSRCS and now_s - self._new_ssrcs[0] < NEW_SSRC_WINDOW_S:
+            return False
+        self._new_ssrcs.append(now_s)
+        return True
+
+    def on_latched(self, ssrc: int, payload_type: int, now_s: float) -> None:
+        """Take a proven SSRC as that of the track to which its payload type belongs."""
+        if payload_type in RTX_OF.values():
+            self._assign_rtx(self.video, ssrc)
+            return
+        source = self.audio if payload_type in AUDIO_PTS else self.video
+        before = source.ssrc
+        self._assign(source, ssrc)
+        if before is None:
+            return
+        source.start_anew()
+        for sink in source.sinks:
+            sink.rewriter.switch(now_s)
+        if source.video and source.sinks:
+            self._want_keyframe(source)
+
+    def _assign(self, source: Source, ssrc: int) -> None:
+        if source.ssrc is not None:
+            self.end.sources.pop(source.ssrc, None)
+            self._forget_stream(source.ssrc)
+        source.ssrc = ssrc
+        self.end.sources[ssrc] = source
+
+    def _assign_rtx(self, source: Source, ssrc: int) -> None:
+        if source.rtx_ssrc is not None:
+            self.end.recovering.pop(source.rtx_ssrc, None)
+            self._forget_stream(source.rtx_ssrc)
+        source.rtx_ssrc = ssrc
+        self.end.recovering[ssrc] = source
+
+    def _forget_stream(self, ssrc: int) -> None:
+        if self.end.srtp is not None:
+            self.end.srtp.forget(ssrc)
+
+    # ---- RTCP in
+
+    def on_rtcp(self, compound: bytes, now_s: float) -> None:
+        """Read a compound that this leg's browser sent."""
+        packets, malformed = rtcp.parse_compound(compound)
+        if malformed:
+            self._plane.dropped["bad_rtcp"] += malformed
+        for packet in packets:
+            match packet:
+                case rtcp.SenderReport():
+                    self._sender_report(packet, now_s)
+                    self._receiver_reports(packet.reports, now_s)
+                case rtcp.ReceiverReport():
+                    self._receiver_reports(packet.reports, now_s)
+                case rtcp.Nack():
+                    sink = self.sinks.get(packet.media_ssrc)
+                    if sink is not None:
+                        self._plane.resend(sink, packet.lost, now_s)
+                case rtcp.PictureLoss():
+                    self._keyframe_for(packet.media_ssrc)
+                case rtcp.FullIntra():
+                    for ssrc, _ in packet.entries:
+                        self._keyframe_for(ssrc)
+                case rtcp.Remb():
+                    self._budget_reported(packet.bitrate_bps, now_s)
+
+    def _sender_report(self, report: rtcp.SenderReport, now_s: float) -> None:
+        """Note the sender's clock, and pass it on so that receivers play sound and picture in step."""
+        source = self.end.sources.get(report.ssrc)
+        if source is None:
+            return
+        source.reception.sender_report(report.ntp, now_s)
+        for sink in source.sinks:
+            if sink.rewriter.flowing:
+                leg_of(sink.end).send_sender_report(sink, report, now_s)
+
+    def send_sender_report(self, sink: Sink, report: rtcp.SenderReport, now_s: float) -> None:
+        """Send a source's report as that of the slot: its SSRC, timestamp and counts, the source's wall clock."""
+        translated = rtcp.SenderReport(
+            sink.ssrc,
+            report.ntp,
+            sink.rewriter.map_timestamp(report.rtp_timestamp),
+            sink.packets & 0xFFFF_FFFF,
+            sink.bytes & 0xFFFF_FFFF,
+        )
+        description = rtcp.SourceDescription(((sink.ssrc, ((rtcp.CNAME, _CNAME),)),))
+        self._reports.append((report.ntp >> 16 & 0xFFFF_FFFF, now_s))
+        self._plane.send_rtcp(self.end, rtcp.pack_compound((translated, description)))
+
+    def _receiver_reports(self, blocks: tuple[rtcp.ReportBlock, ...], now_s: float) -> None:
+        for block in blocks:
+            sink = self.sinks.get(block.ssrc)
+            if sink is None:
+                continue
+            sink.fraction_lost = block.fraction_lost / 256
+            # The clock in the report is the far sender's, so the time is taken from when we passed it on.
+            sent_s = next((at for lsr, at in self._reports if lsr == block.lsr), None) if block.lsr else None
+            if sent_s is not None:
+                self._round_trip(now_s - sent_s - block.dlsr / 65536)
+
+    def _round_trip(self, rtt_s: float) -> None:
+        if 0 <= rtt_s < 10:
+            measured = max(rtt_s, 0.001)
+            self.end.rtt_s = measured if not self._rtt_known else 0.75 * self.end.rtt_s + 0.25 * measured
+            self._rtt_known = True
+
+    def _keyframe_for(self, ssrc: int) -> None:
+        sink = self.sinks.get(ssrc)
+        if sink is not None and sink.video and sink.source is not None:
+            self._want_keyframe(sink.source)
+
+    def _budget_reported(self, bitrate_bps: int, now_s: float) -> None:
+        before = self.downlink.budget_bps(now_s)
+        self.downlink.reported(bitrate_bps, now_s)
+        if before is not None and bitrate_bps < before:
+            for slot in self.slots:
+                if slot.source is not None:
+                    slot.source.tell_budget(now_s)
+
+    # ---- RTCP out
+
+    @property
+    def _own_ssrc(self) -> int:
+        return self.slots[0].audio.ssrc
+
+    def report(self, now_s: float) -> None:
+        """Send the reports of the last second (RFC 3550 section 6.4.2) and the budget; called once a second."""
+        if not self.connected:
+            return
+        blocks = []
+        for source in (self.audio, self.video):
+            if source.history is not None:
+                source.history.expire(now_s)
+            block = source.reception.report(source.ssrc, now_s) if source.ssrc is not None else None
+            if block is not None:
+                blocks.append(block)
+        packets: list[rtcp.Rtcp] = [rtcp.ReceiverReport(self._own_ssrc, tuple(blocks))]
+        packets += self._remb(now_s)
+        self._plane.send_rtcp(self.end, rtcp.pack_compound(packets))
+
+    def tell_budget(self, now_s: float) -> None:
+        """Tell the sender of a budget that has fallen, without waiting for the next report."""
+        if now_s - self._remb_sent_s < REMB_AT_ONCE_S:
+            return
+        budget_bps = self._budget_bps(now_s)
+        if budget_bps is not None and (self._remb_sent_bps is None or budget_bps < self._remb_sent_bps):
+            self._plane.send_rtcp(self.end, rtcp.pack_compound(self._remb(now_s)))
+
+    def _remb(self, now_s: float) -> list[rtcp.Rtcp]:
+        budget_bps = self._budget_bps(now_s)
+        if budget_bps is None or self.video.ssrc is None:
+            return []
+        self._remb_sent_s, self._remb_sent_bps = now_s, budget_bps
+        return [rtcp.Remb(self._own_ssrc, budget_bps, (self.video.ssrc,))]
+
+    def _budget_bps(self, now_s: float) -> int | None:
+        """The least of what the receivers of this leg's video can take, and its ceiling. None: say nothing."""
+        budgets = [] if self.video_cap_bps is None else [self.video_cap_bps]
+        for sink in self.video.sinks:
+            receiver = leg_of(sink.end)
+            budget_bps = receiver.downlink.budget_bps(now_s)
+            if budget_bps is not None:
+                # A browser's estimate is for all video it receives: each sender gets its share.
+                budgets.append(budget_bps // max(1, receiver.videos_received))
+        return min(budgets) if budgets else None
+
+    @property
+    def videos_received(self) -> int:
+        """How many others send video to this leg."""
+        return sum(slot.source is not None and slot.video in slot.source.video.sinks for slot in self.slots)
+
+    def ask_again(self, source: Source, now_s: float) -> None:
+        """Ask this leg's browser for the missing packets that are due."""
+        lost = source.missing.due(now_s, self.end.rtt_s)
+        if source.missing.needs_keyframe:
+            source.missing.needs_keyframe = False
+            self._want_keyframe(source)
+        if lost and source.ssrc is not None:
+            source.nacked += len(lost)
+            self._plane.send_rtcp(self.end, rtcp.Nack(self._own_ssrc, source.ssrc, tuple(lost)).pack())
+
+    def ask_keyframe(self, source: Source, now_s: float) -> None:
+        """Ask this leg's browser for a keyframe if that is due."""
+        if source.ssrc is not None and source.keyframes.due(now_s, self.end.rtt_s):
+            self._plane.send_rtcp(self.end, rtcp.PictureLoss(self._own_ssrc, source.ssrc).pack())
+
+    # ---- end and state
+
+    async def finish(self) -> None:
+        """Free what only a coroutine can free. Called once, after the leg was taken out of all tables."""
+        if self.handshake is not None and not self.handshake.done():
+            self.handshake.cancel()
+        await self.dtls.close()
+        if self.handshake is not None:
+            await asyncio.gather(self.handshake, return_exceptions=True)
+        for source in (self.audio, self.video):
+            source.missing.clear()
+            if source.history is not None:
+                source.history.clear()
+        self.end.srtp = None
+        self.end.sources.clear()
+        self.end.recovering.clear()
+
+    @property
+    def state(self) -> State:
+        """As the control API tells it."""
+        if self.closed:
+            return "closed"
+        if self.silent:
+            return "silent"
+        if self.connected:
+            return "connected"
+        return "connecting" if self.answered is not None else "new"
+
+    def stats(self, now_s: float) -> LegStats:
+        """The leg as it is now."""
+        received = [
+            TrackStats(
+                kind="video" if source.video else "audio",
+                ssrc=source.ssrc,
+                packets=source.packets,
+                bytes=source.bytes,
+                lost=source.reception.lost if source.packets else 0,
+                nacks=source.nacked,
+                retransmitted=source.recovered,
+                keyframe_requests=source.keyframes.asked,
+            )
+            for source in (self.audio, self.video)
+            if source.ssrc is not None
+        ]
+        sent = [
+            TrackStats(
+                kind="video" if sink.video else "audio",
+                ssrc=sink.ssrc,
+                packets=sink.packets,
+                bytes=sink.bytes,
+                retransmitted=sink.resent,
+                fraction_lost=sink.fraction_lost,
+            )
+            for sink in self.sinks.values()
+            if sink.packets
+        ]
+        path = self.end.path
+        return LegStats(
+            leg=self.id,
+            call=self.call,
+            epoch=self.epoch,
+            restart=self.restart,
+            state=self.state,
+            transport=None if path is None else "tcp" if path.tcp else "udp",
+            room=None if self.room is None else self.room.name,
+            srtp_profile=self.dtls.profile,
+            rtt_s=self.end.rtt_s if self._rtt_known else None,
+            remb_bps=self._remb_sent_bps,
+            idle_s=max(0.0, now_s - self.end.heard_s),
+            received=received,
+            sent=sent,
+        )
+
+
+def _fresh_ssrcs() -> list[SlotSsrcs]:
+    drawn = random.sample(range(1, 2**32), 3 * SLOTS)
+    return [SlotSsrcs(*drawn[3 * index : 3 * index + 3]) for index in range(SLOTS)]
+
+
+def leg_of(end: End) -> Leg:
+    """The leg behind an end: the plane knows it only as an Owner, but in a worker all owners are legs."""
+    return cast(Leg, end.owner)

@@ -1,0 +1,490 @@
+"""The plane: datagrams in, datagrams out, nothing else. No coroutine, no parsed packet object, no allocation to keep.
+
+`Plane` is what the rest of the worker needs of it; `PythonPlane` is the reference. A datagram's way is one look-up by
+address, one by SSRC, unprotect, bookkeeping, a slice with another SSRC, protect, send. What is not media (ICE checks,
+DTLS, RTCP) is handed to the leg as `Owner`, and what cannot be used costs one count in `dropped`.
+
+Bounds first: a datagram is looked at only as far as it has proven itself. A stranger's is not decrypted, an SSRC that
+was not announced is decrypted only within a budget (libsrtp keeps state for each SSRC that it has seen), and nothing
+here grows with what is received except the bounded history and list of holes of a source.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from media.history import History
+from media.keyframe import KeyframeRequests, starts_keyframe
+from media.nack import Missing
+from media.reception import Reception
+from media.rtp import RtpError, unwrap_rtx, wrap_rtx
+from media.sdp import RTX_OF
+from media.slot import Rewriter
+from media.sockets import Address, MediaPort, TcpConnection, UdpAddress
+from media.srtp import MAX_PACKET, Srtp, SrtpError
+
+AUDIO_CLOCK_HZ = 48_000
+VIDEO_CLOCK_HZ = 90_000
+
+MAX_PATHS = 8
+"""Addresses from which a leg may be proven at a time: IPv4, IPv6, TCP, loopback, and the same after a roam."""
+
+MAX_RTCP_SSRCS = 16
+"""SSRCs in whose name a leg may send RTCP. Browsers use one or two."""
+
+_HEADER = struct.Struct("!xBHII")
+
+
+class Source:
+    """A medium that a leg sends: what is received of it, and where it goes."""
+
+    __slots__ = (
+        "bytes", "end", "history", "keyframes", "missing", "nacked", "packets", "payload_type", "reception",
+        "recovered", "rtx_ssrc", "sinks", "ssrc", "video",
+    )  # fmt: skip
+
+    def __init__(self, end: End, *, video: bool) -> None:
+        self.end = end
+        self.video = video
+        self.ssrc: int | None = None
+        self.rtx_ssrc: int | None = None
+        self.payload_type = -1
+        """Of the last packet; a retransmission is of the medium that was last sent."""
+        self.sinks: tuple[Sink, ...] = ()
+        self.packets = 0
+        self.bytes = 0
+        self.nacked = 0
+        self.recovered = 0
+        """Packets that came by retransmission."""
+        self.reception = Reception(VIDEO_CLOCK_HZ if video else AUDIO_CLOCK_HZ)
+        self.missing = Missing()
+        self.keyframes = KeyframeRequests()
+        self.history: History | None = History() if video else None
+
+    def start_anew(self) -> None:
+        """Forget the stream, not the counts: the next packet is of another SSRC."""
+        self.reception = Reception(VIDEO_CLOCK_HZ if self.video else AUDIO_CLOCK_HZ)
+        self.missing.clear()
+        if self.history is not None:
+            self.history.clear()
+
+
+class Sink:
+    """A medium of a slot, as a leg receives it: fixed SSRCs, changing sources."""
+
+    __slots__ = (
+        "bytes", "end", "fraction_lost", "number", "packets", "resent", "rewriter", "rtx_sequence", "rtx_ssrc",
+        "source", "ssrc", "video",
+    )  # fmt: skip
+
+    def __init__(self, end: End, number: int, ssrc: int, rtx_ssrc: int, *, video: bool) -> None:
+        self.end = end
+        self.number = number
+        """Tells the receivers of one history apart; different for all sinks of a worker, below 65536."""
+        self.ssrc = ssrc
+        self.rtx_ssrc = rtx_ssrc
+        self.rtx_sequence = ssrc & 0x7FFF
+        self.video = video
+        self.rewriter = Rewriter(ssrc, VIDEO_CLOCK_HZ if video else AUDIO_CLOCK_HZ, video=video)
+        self.source: Source | None = None
+        self.packets = 0
+        self.bytes = 0
+        self.resent = 0
+        self.fraction_lost = 0.0
+
+
+class Path:
+    """One way to a leg: a remote address from which it has proven itself."""
+
+    __slots__ = ("address", "end", "tcp")
+
+    def __init__(self, end: End, address: Address) -> None:
+        self.end = end
+        self.address = address
+        self.tcp = isinstance(address, TcpConnection)
+
+
+class End:
+    """What the plane knows of a leg. `owner` is what hears of its RTCP and DTLS."""
+
+    __slots__ = (
+        "heard_s", "media_s", "owner", "path", "paths", "recovering", "rtcp_ssrcs", "rtt_s", "sources", "srtp",
+    )  # fmt: skip
+
+    def __init__(self, owner: Owner, now_s: float) -> None:
+        self.owner = owner
+        self.srtp: Srtp | None = None
+        self.path: Path | None = None
+        """The path that is sent to: where media last came from, or the one nominated."""
+        self.paths: list[Path] = []
+        self.sources: dict[int, Source] = {}
+        self.recovering: dict[int, Source] = {}
+        """Sources by the SSRC of their retransmissions."""
+        self.rtcp_ssrcs: set[int] = set()
+        self.heard_s = now_s
+        """When the last authenticated packet came."""
+        self.media_s = float("-inf")
+        """When the last SRTP packet came."""
+        self.rtt_s = 0.1
+
+
+class Owner(Protocol):
+    """The leg behind an End: it is told of everything that is not media, and may be slower than that."""
+
+    def on_dtls(self, datagram: bytes) -> bool:
+        """Take a DTLS datagram; false if it was dropped."""
+
+    def on_rtcp(self, compound: bytes, now_s: float) -> None:
+        """Take a decrypted RTCP compound."""
+
+    def on_new_ssrc(self, ssrc: int, payload_type: int, now_s: float) -> bool:
+        """Say whether a packet of an unknown SSRC may be decrypted; `on_latched` follows when it proved genuine."""
+
+    def on_latched(self, ssrc: int, payload_type: int, now_s: float) -> None:
+        """Take an unknown SSRC as that of the source with this payload type."""
+
+
+class Plane(Protocol):
+    """What legs and rooms need of whatever moves the packets."""
+
+    packets_in: int
+    packets_out: int
+    dropped: Counter[str]
+
+    def datagram(self, data: bytes, address: Address) -> None:
+        """Take a datagram from the network, whatever it is. Never raises."""
+
+    def admit(self, end: End, address: Address) -> Path:
+        """Note that `end` has proven itself at `address`."""
+
+    def forget(self, end: End) -> None:
+        """Let go of all paths of an end and close its TCP connections."""
+
+    def forget_address(self, address: Address) -> None:
+        """Let go of an address, because its connection has ended."""
+
+    def route(self, source: Source, sinks: tuple[Sink, ...]) -> None:
+        """Send what `source` receives to `sinks` from now on."""
+
+    def send(self, end: End, datagram: bytes) -> None:
+        """Send a datagram as it is (DTLS) on the end's path."""
+
+    def send_rtcp(self, end: End, compound: bytes) -> None:
+        """Protect an RTCP compound and send it."""
+
+    def resend(self, sink: Sink, sequences: tuple[int, ...], now_s: float) -> None:
+        """Send again those of the slot's packets that are kept."""
+
+
+Stranger = Callable[[bytes, Address, "Path | None"], None]
+
+
+class PythonPlane:
+    """The plane in Python. `on_stun` gets what looks like STUN; `port` is where datagrams leave."""
+
+    def __init__(
+        self,
+        port: MediaPort,
+        on_stun: Stranger,
+        dropped: Counter[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._port = port
+        self._on_stun = on_stun
+        self._clock = clock
+        self._paths: dict[Address, Path] = {}
+        self.dropped = dropped
+        self.packets_in = 0
+        self.packets_out = 0
+        self.with_holes: set[Source] = set()
+        """Sources that miss packets: all that the fast timer has to look at."""
+
+    @property
+    def addresses(self) -> int:
+        """How many addresses are known."""
+        return len(self._paths)
+
+    # ---- the way of a datagram
+
+    def datagram(self, data: bytes, address: Address) -> None:
+        """Sort a datagram by where it came from and its first byte (RFC 7983 section 7)."""
+        self.packets_in += 1
+        path = self._paths.get(address)
+        size = len(data)
+        if path is None or size < 12:
+            self._odd(data, address, path)
+        elif size > MAX_PACKET:
+            self.dropped["oversized"] += 1
+        elif 127 < data[0] < 192:
+            if 191 < data[1] < 224:
+                self._rtcp(path, data)
+            else:
+                self._rtp(path, data, size)
+        elif data[0] < 4:
+            self._on_stun(data, address, path)
+        elif 19 < data[0] < 64:
+            if not path.end.owner.on_dtls(data):
+                self.dropped["dtls_refused"] += 1
+        else:
+            self.dropped["unknown_kind"] += 1
+
+    def _odd(self, data: bytes, address: Address, path: Path | None) -> None:
+        """Count what is too short, and what comes from a stranger unless it may be an ICE check."""
+        size = len(data)
+        if size == 0:
+            self.dropped["empty"] += 1
+        elif size > MAX_PACKET:
+            self.dropped["oversized"] += 1
+        elif data[0] < 4 and size >= 20:
+            self._on_stun(data, address, path)
+        elif path is not None:
+            self.dropped["truncated"] += 1
+        else:
+            self.dropped["stranger"] += 1
+
+    def _rtp(self, path: Path, data: bytes, size: int) -> None:  # noqa: PLR0912 - one call less a packet
+        end = path.end
+        srtp = end.srtp
+        if srtp is None:
+            self.dropped["before_keys"] += 1
+            return
+        payload_type, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
+        source = end.sources.get(ssrc)
+        if source is None:
+            self._other_rtp(path, srtp, data, ssrc)
+            return
+        try:
+            packet = srtp.unprotect(data)
+        except SrtpError as error:
+            self.dropped[error.reason] += 1
+            return
+        now_s = self._clock()
+        end.heard_s = end.media_s = now_s
+        if path is not end.path:
+            end.path = path
+        source.packets += 1
+        source.bytes += size
+        source.payload_type = payload_type & 0x7F
+        gap = source.reception.received(sequence, timestamp, now_s)
+        history = source.history
+        if history is not None:
+            if gap:
+                if gap > 0:
+                    source.missing.gap(sequence - gap, gap, now_s)
+                    self.with_holes.add(source)
+                elif not source.missing.arrived(sequence) and history.get(sequence) is not None:
+                    self.dropped["duplicate"] += 1
+                    return
+            history.put(sequence, packet)
+            if source.keyframes.pending and starts_keyframe(packet):
+                source.keyframes.seen()
+        # The forwarding itself, written out here because a call costs a tenth of it.
+        for sink in source.sinks:
+            out = sink.rewriter.rewrite(packet, sequence, now_s)
+            if out is None:
+                continue
+            to = sink.end
+            if to.srtp is None or to.path is None:
+                continue
+            try:
+                out = to.srtp.protect(out)
+            except SrtpError as error:
+                self.dropped[error.reason] += 1
+                continue
+            sink.packets += 1
+            sink.bytes += len(out)
+            self._send(to.path, out, video=sink.video)
+
+    def _send(self, path: Path, data: bytes, *, video: bool) -> None:
+        if path.tcp:
+            if self._port.send(data, path.address, video=video):
+                self.packets_out += 1
+            return
+        try:
+            self._port.sendto(data, cast(UdpAddress, path.address))
+            self.packets_out += 1
+        except OSError:
+            self.dropped["send_failed"] += 1
+
+    def _other_rtp(self, path: Path, srtp: Srtp, data: bytes, ssrc: int) -> None:
+        """Take a retransmission, or an SSRC that was not announced."""
+        end, now_s = path.end, self._clock()
+        source = end.recovering.get(ssrc)
+        payload_type = data[1] & 0x7F
+        if source is None and not end.owner.on_new_ssrc(ssrc, payload_type, now_s):
+            self.dropped["unknown_ssrc"] += 1
+            return
+        try:
+            packet = srtp.unprotect(data)
+        except SrtpError as error:
+            self.dropped[error.reason] += 1
+            return
+        end.heard_s = end.media_s = now_s
+        if path is not end.path:
+            end.path = path
+        if source is not None:
+            self._recovered(source, packet, now_s)
+            return
+        end.owner.on_latched(ssrc, payload_type, now_s)
+        latched = end.sources.get(ssrc)
+        if latched is not None:
+            self._first_of(latched, packet, len(data), now_s)
+            return
+        source = end.recovering.get(ssrc)
+        if source is not None:
+            self._recovered(source, packet, now_s)
+
+    def _first_of(self, source: Source, packet: bytes, size: int, now_s: float) -> None:
+        """Forward the packet by which a source was latched."""
+        payload_type, sequence, timestamp, _ = _HEADER.unpack_from(packet)
+        source.packets += 1
+        source.bytes += size
+        source.payload_type = payload_type & 0x7F
+        source.reception.received(sequence, timestamp, now_s)
+        self._forward(source, packet, sequence, now_s)
+
+    def _recovered(self, source: Source, packet: bytes, now_s: float) -> None:
+        """Take a retransmission, put it where it was missing, drop what was not."""
+        if source.ssrc is None or source.payload_type < 0:
+            return
+        try:
+            original = unwrap_rtx(packet, source.ssrc, source.payload_type)
+        except RtpError:
+            self.dropped["bad_rtx"] += 1
+            return
+        if original is None:
+            return  # a probe for bandwidth
+        sequence = original[2] << 8 | original[3]
+        if not source.missing.arrived(sequence):
+            self.dropped["duplicate"] += 1
+            return
+        source.recovered += 1
+        self._forward(source, original, sequence, now_s)
+
+    def _forward(self, source: Source, packet: bytes, sequence: int, now_s: float) -> None:
+        """Keep and forward a packet that came by another way than most."""
+        if source.history is not None:
+            source.history.put(sequence, packet)
+            if source.keyframes.pending and starts_keyframe(packet):
+                source.keyframes.seen()
+        for sink in source.sinks:
+            out = sink.rewriter.rewrite(packet, sequence, now_s)
+            if out is not None and self._protected(sink.end, out, video=sink.video):
+                sink.packets += 1
+                sink.bytes += len(out)
+
+    def _protected(self, to: End, packet: bytes, *, video: bool) -> bool:
+        if to.srtp is None or to.path is None:
+            return False
+        try:
+            protected = to.srtp.protect(packet)
+        except SrtpError as error:
+            self.dropped[error.reason] += 1
+            return False
+        self._send(to.path, protected, video=video)
+        return True
+
+    def _rtcp(self, path: Path, data: bytes) -> None:
+        end = path.end
+        if end.srtp is None:
+            self.dropped["before_keys"] += 1
+            return
+        ssrc = int.from_bytes(data[4:8], "big")
+        if ssrc not in end.rtcp_ssrcs and len(end.rtcp_ssrcs) >= MAX_RTCP_SSRCS:
+            self.dropped["unknown_ssrc"] += 1
+            return
+        try:
+            compound = end.srtp.unprotect_rtcp(data)
+        except SrtpError as error:
+            self.dropped[error.reason] += 1
+            return
+        end.rtcp_ssrcs.add(ssrc)
+        now_s = self._clock()
+        end.heard_s = now_s
+        end.owner.on_rtcp(compound, now_s)
+
+    # ---- what legs and rooms ask for
+
+    def admit(self, end: End, address: Address) -> Path:
+        """Note that `end` has proven itself at `address`; the oldest unused path gives way when there are too many."""
+        path = self._paths.get(address)
+        if path is not None:
+            if path.end is end:
+                return path
+            self._drop(path)  # a new leg at an address that another one has left, as after a reload
+        path = self._paths[address] = Path(end, address)
+        end.paths.append(path)
+        if len(end.paths) > MAX_PATHS:
+            self._drop(next(old for old in end.paths if old is not end.path))
+        if isinstance(address, TcpConnection):
+            address.authenticated()
+        return path
+
+    def _drop(self, path: Path) -> None:
+        if self._paths.get(path.address) is path:
+            del self._paths[path.address]
+        end = path.end
+        if path in end.paths:
+            end.paths.remove(path)
+        if end.path is path:
+            end.path = end.paths[-1] if end.paths else None
+
+    def forget(self, end: End) -> None:
+        """Let go of all paths of an end, and close its TCP connections."""
+        for path in list(end.paths):
+            self._drop(path)
+            if isinstance(path.address, TcpConnection):
+                path.address.close()
+        for source in end.sources.values():
+            self.with_holes.discard(source)
+
+    def forget_address(self, address: Address) -> None:
+        """Let go of an address, because its connection has ended."""
+        path = self._paths.get(address)
+        if path is not None:
+            self._drop(path)
+
+    def route(self, source: Source, sinks: tuple[Sink, ...]) -> None:
+        """Send what `source` receives to `sinks` from now on."""
+        source.sinks = sinks
+
+    def send(self, end: End, datagram: bytes) -> None:
+        """Send a datagram as it is (DTLS) on the end's path."""
+        if end.path is not None and self._port.send(datagram, end.path.address):
+            self.packets_out += 1
+
+    def send_rtcp(self, end: End, compound: bytes) -> None:
+        """Protect an RTCP compound and send it."""
+        if end.srtp is None or end.path is None:
+            return
+        try:
+            protected = end.srtp.protect_rtcp(compound)
+        except SrtpError as error:
+            self.dropped[error.reason] += 1
+            return
+        self._send(end.path, protected, video=False)
+
+    def resend(self, sink: Sink, sequences: tuple[int, ...], now_s: float) -> None:
+        """Send again those of the slot's packets that are kept and not on their way already (RFC 4588)."""
+        source = sink.source
+        if source is None or source.history is None:
+            return
+        rtt_s = sink.end.rtt_s
+        for wanted in sequences:
+            sequence = sink.rewriter.source_sequence(wanted)
+            if sequence is None:
+                continue
+            packet = source.history.resend(sequence, now_s, rtt_s, sink.number)
+            if packet is None:
+                continue
+            out = sink.rewriter.rewrite(packet, sequence, now_s)
+            rtx = RTX_OF.get(packet[1] & 0x7F)
+            if out is None or rtx is None:
+                continue
+            sink.rtx_sequence = (sink.rtx_sequence + 1) & 0xFFFF
+            if self._protected(sink.end, wrap_rtx(out, sink.rtx_ssrc, rtx, sink.rtx_sequence), video=True):
+                sink.resent += 1

@@ -1,0 +1,454 @@
+"""The relay worker without its HTTP: all legs and rooms, the media port, and the timers.
+
+Requests are idempotent by (call, epoch): the relay remembers the highest epoch seen for each leg name, so that a
+request that was delayed on the way cannot undo a later one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path as FilePath
+
+import structlog
+
+from media.control import (
+    SILENT_AFTER_S,
+    AnswerLeg,
+    CloseLeg,
+    CreateLeg,
+    EventKind,
+    JoinRoom,
+    LegOffer,
+    LegStats,
+    RestartLeg,
+    RoomState,
+    SetLeg,
+    WorkerStats,
+)
+from media.dtls import Certificate
+from media.events import EventLog
+from media.ice import binding_response, parse_request
+from media.leg import Leg, leg_of
+from media.metrics import exposition
+from media.plane import Path, PythonPlane, Source
+from media.refusal import Refused
+from media.room import Room, RoomFull
+from media.sdp import SdpError, build_offer, parse_answer
+from media.sockets import Address, MediaPort, TcpConnection, plain_address
+
+log = structlog.get_logger()
+
+MAX_LEGS = 1000
+MAX_EPOCHS = 8192
+"""Leg names whose last epoch is remembered."""
+
+GONE_AFTER_S = 30.0
+"""A leg without an authenticated packet for this long is gone; browsers prove themselves every 2.5-5 s."""
+
+QUIET_SILENT_AFTER_S = 6.0
+"""The limit of silence for a leg that sent no media: it makes an ICE check every 2.5 s, and one may be lost."""
+
+MEDIA_GAP_S = 1.0
+"""A leg that sent media within this time before it went silent was sending: voice is at least 8 packets a second."""
+
+TICK_S = 0.02
+TICKS_PER_REPORT = 50
+"""Reports once a second, a fiftieth of the legs at each tick."""
+
+TICKS_PER_WATCH = 5
+CERTIFICATE_RESERVE_S = 3 * 86_400.0
+
+MEDIA_HOLDS_PATH_S = 1.0
+"""A nomination does not move a leg whose media arrived on its path within this time: media itself does. So a check
+that somebody recorded and sent again from elsewhere diverts nothing."""
+
+
+class Relay:
+    """One worker: `open` it, tell it what to do with the models of `media/control.py`, `close` it."""
+
+    def __init__(
+        self,
+        *,
+        host: str = "0.0.0.0",
+        port: int = 0,
+        addresses: Sequence[str] = ("127.0.0.1",),
+        clock: Callable[[], float] = time.monotonic,
+        max_legs: int = MAX_LEGS,
+    ) -> None:
+        self._host = host
+        self._asked_port = port
+        self._addresses = tuple(addresses)
+        self._clock = clock
+        self._max_legs = max_legs
+        self.dropped: Counter[str] = Counter()
+        self.events = EventLog()
+        self.draining = False
+        self.legs: dict[str, Leg] = {}
+        self.rooms: dict[str, Room] = {}
+        self._port = MediaPort(self._datagram, self._tcp_lost, self.dropped)
+        self.plane = PythonPlane(self._port, self._on_stun, self.dropped, clock)
+        self._by_ufrag: dict[str, Leg] = {}
+        self._epochs: OrderedDict[str, int] = OrderedDict()
+        self._keyframes_wanted: set[Source] = set()
+        self._buckets: list[set[Leg]] = [set() for _ in range(TICKS_PER_REPORT)]
+        self._created = 0
+        self._tick = 0
+        self._certificate = Certificate()
+        self._timer: asyncio.TimerHandle | None = None
+        self._endings: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    # ---- life
+
+    @property
+    def boot(self) -> str:
+        """Name of this incarnation."""
+        return self.events.boot
+
+    @property
+    def port(self) -> int:
+        """The media port's number."""
+        return self._port.number
+
+    async def open(self) -> None:
+        """Open the media port and start the timers. Raises OSError."""
+        await self._port.open(self._host, self._asked_port)
+        if self._port.receive_buffer_bytes < 1 << 20:
+            log.warning("relay.small_receive_buffer", bytes=self._port.receive_buffer_bytes, sysctl="net.core.rmem_max")
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._ticked)
+
+    async def close(self) -> None:
+        """End all legs and close everything."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for leg in list(self.legs.values()):
+            self._end(leg, "stopped")
+        await self.settled()
+        await self._port.close()
+        self.events.release()
+
+    def drain(self) -> None:
+        """Refuse new legs from now on; those that stand stay."""
+        self.draining = True
+
+    async def emptied(self) -> None:
+        """Return as soon as there is no leg."""
+        await self._empty.wait()
+
+    async def settled(self) -> None:
+        """Return as soon as everything of the legs that have ended is freed."""
+        while self._endings:
+            await asyncio.gather(*self._endings, return_exceptions=True)
+
+    # ---- requests about legs
+
+    def create(self, request: CreateLeg) -> LegOffer:
+        """Make a leg, or return the offer of the one that stands. Raises Refused."""
+        self._check_epoch(request.leg, request.epoch)
+        standing = self.legs.get(request.leg)
+        if standing is not None:
+            if standing.call != request.call:
+                raise Refused("bad_request", "the leg belongs to another call")
+            if standing.epoch == request.epoch:
+                return self._offer(standing)
+        if self.draining:
+            raise Refused("draining")
+        if len(self.legs) - (standing is not None) >= self._max_legs:
+            raise Refused("worker_full")
+        if standing is not None:
+            self._end(standing, "replaced")
+        self._note_epoch(request.leg, request.epoch)
+        leg = Leg(
+            name=request.leg,
+            call=request.call,
+            epoch=request.epoch,
+            plane=self.plane,
+            certificate=self._fresh_certificate(),
+            changed=self._changed,
+            needs_ticks=self._ask_keyframe,
+            clock=self._clock,
+        )
+        self.legs[leg.id] = leg
+        self._by_ufrag[leg.credentials[-1].ufrag] = leg
+        self._buckets[self._created % TICKS_PER_REPORT].add(leg)
+        self._created += 1
+        self._empty.clear()
+        return self._offer(leg)
+
+    def answer(self, name: str, request: AnswerLeg) -> None:
+        """Take the browser's answer. The same one again changes nothing. Raises Refused."""
+        leg = self._leg(name, request.call, request.epoch)
+        if request.restart != leg.restart or leg.spec is None:
+            raise Refused("stale_epoch" if request.restart < leg.restart else "bad_request", "restart")
+        try:
+            answer = parse_answer(request.sdp, leg.spec)
+        except SdpError as error:
+            raise Refused("bad_sdp", str(error)) from None
+        if leg.answered is None:
+            leg.take_answer(answer)
+        elif leg.answered.fingerprints != answer.fingerprints:
+            raise Refused("bad_sdp", "another certificate than before")
+
+    def restart(self, name: str, request: RestartLeg) -> LegOffer:
+        """Restart ICE, or return the offer of that restart again. Raises Refused."""
+        leg = self._leg(name, request.call, request.epoch)
+        if request.restart < leg.restart:
+            raise Refused("stale_epoch", "restart")
+        if request.restart > leg.restart:
+            for ended in leg.renew_credentials(request.restart):
+                self._by_ufrag.pop(ended.ufrag, None)
+            self._by_ufrag[leg.credentials[-1].ufrag] = leg
+        return self._offer(leg)
+
+    def set(self, name: str, request: SetLeg) -> None:
+        """Change what a leg may send, and the ceiling of its video. Raises Refused."""
+        leg = self._leg(name, request.call, request.epoch)
+        now_s = self._clock()
+        if request.video_cap_bps is not None:
+            leg.video_cap_bps = request.video_cap_bps
+            leg.tell_budget(now_s)
+        leg.allow(now_s, audio=request.audio, video=request.video)
+
+    def close_leg(self, name: str, request: CloseLeg) -> None:
+        """End a leg; one that is not there has ended already. Raises Refused."""
+        self._check_epoch(name, request.epoch)
+        leg = self.legs.get(name)
+        if leg is not None and leg.call != request.call:
+            raise Refused("not_found")
+        self._note_epoch(name, request.epoch)
+        if leg is not None:
+            self._end(leg, "closed")
+
+    def leg_stats(self, name: str) -> LegStats:
+        """Return a leg as it is now. Raises Refused."""
+        leg = self.legs.get(name)
+        if leg is None:
+            raise Refused("not_found")
+        return leg.stats(self._clock())
+
+    # ---- requests about rooms
+
+    def join(self, name: str, request: JoinRoom) -> RoomState:
+        """Put a leg into a room, out of any other. Raises Refused."""
+        leg = self._leg(request.leg, request.call, request.epoch)
+        room = self.rooms.get(name) or Room(name, request.call)
+        if room.call != request.call:
+            raise Refused("bad_request", "the room belongs to another call")
+        former = leg.room
+        try:
+            if former is not room:
+                room.check_space()
+                if former is not None:
+                    self._leave(leg)
+                room.join(leg, self._clock())
+        except RoomFull:
+            raise Refused("room_full") from None
+        self.rooms[name] = room
+        return room.state()
+
+    def leave(self, name: str, request: JoinRoom) -> RoomState:
+        """Take a leg out of a room; one that is not in it has left already. Raises Refused."""
+        self._check_epoch(request.leg, request.epoch)
+        leg, room = self.legs.get(request.leg), self.rooms.get(name)
+        if room is None:
+            return RoomState(room=name, members=[])
+        if room.call != request.call:
+            raise Refused("not_found")
+        if leg is not None and leg.room is room:
+            self._leave(leg)
+        return room.state()
+
+    def _leave(self, leg: Leg) -> None:
+        room = leg.room
+        if room is None:
+            return
+        room.leave(leg)
+        if not room.members:
+            self.rooms.pop(room.name, None)
+
+    # ---- epochs
+
+    def _check_epoch(self, name: str, epoch: int) -> None:
+        if epoch < self._epochs.get(name, 0):
+            raise Refused("stale_epoch")
+
+    def _note_epoch(self, name: str, epoch: int) -> None:
+        self._epochs[name] = epoch
+        self._epochs.move_to_end(name)
+        while len(self._epochs) > MAX_EPOCHS:
+            self._epochs.popitem(last=False)
+
+    def _leg(self, name: str, call: str, epoch: int) -> Leg:
+        self._check_epoch(name, epoch)
+        leg = self.legs.get(name)
+        if leg is None or leg.call != call or leg.epoch != epoch:
+            raise Refused("not_found")
+        return leg
+
+    def _offer(self, leg: Leg) -> LegOffer:
+        if leg.spec is None or leg.spec.version != leg.restart + 1:
+            leg.spec = leg.describe(self._addresses, self.port)
+            leg.offer = build_offer(leg.spec)
+        return LegOffer(leg=leg.id, call=leg.call, epoch=leg.epoch, restart=leg.restart, sdp=leg.offer)
+
+    def _fresh_certificate(self) -> Certificate:
+        if self._certificate.expires_s - time.time() < CERTIFICATE_RESERVE_S:
+            self._certificate = Certificate()
+        return self._certificate
+
+    # ---- what legs tell
+
+    def _changed(self, leg: Leg, what: str) -> None:
+        if self.legs.get(leg.id) is not leg:
+            return
+        if what == "connected":
+            self._tell(leg, "connected")
+            if leg.room is not None:
+                leg.room.connected(leg, self._clock())
+        else:
+            self._end(leg, "dtls_failed" if what == "failed" else "peer_closed")
+
+    def _tell(self, leg: Leg, kind: EventKind, reason: str = "") -> None:
+        self.events.add(leg=leg.id, call=leg.call, epoch=leg.epoch, kind=kind, reason=reason)
+        log.info("leg." + kind, leg=leg.id, call=leg.call, epoch=leg.epoch, reason=reason)
+
+    def _end(self, leg: Leg, reason: str) -> None:
+        """Take a leg out of everything now, and free the rest of it in a task of its own."""
+        leg.closed = True
+        del self.legs[leg.id]
+        for credentials in leg.credentials:
+            self._by_ufrag.pop(credentials.ufrag, None)
+        for bucket in self._buckets:
+            bucket.discard(leg)
+        self._leave(leg)
+        self._keyframes_wanted.discard(leg.video)
+        self._tell(leg, "gone", reason)
+        ending = asyncio.get_running_loop().create_task(self._free(leg))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+        if not self.legs:
+            self._empty.set()
+
+    async def _free(self, leg: Leg) -> None:
+        try:
+            await leg.finish()
+        finally:
+            self.plane.forget(leg.end)
+
+    # ---- datagrams that are not media
+
+    def _datagram(self, data: bytes, address: Address) -> None:
+        self.plane.datagram(data, address)
+
+    def _tcp_lost(self, connection: TcpConnection) -> None:
+        self.plane.forget_address(connection)
+
+    def _on_stun(self, data: bytes, address: Address, _path: Path | None) -> None:
+        """Answer a connectivity check that proves to be of one of the legs (RFC 8445 section 7.3)."""
+        request = parse_request(data)
+        if request is None:
+            self.dropped["bad_stun"] += 1
+            return
+        leg = self._by_ufrag.get(request.ufrag)
+        password = None if leg is None else leg.password(request.ufrag)
+        if leg is None or password is None:
+            self.dropped["unknown_ufrag"] += 1
+            return
+        if not request.authentic(password):
+            self.dropped["stun_auth_failed"] += 1
+            return
+        for ended in leg.used(request.ufrag):
+            self._by_ufrag.pop(ended.ufrag, None)
+        now_s = self._clock()
+        end = leg.end
+        path = self.plane.admit(end, address)
+        end.heard_s = now_s
+        if end.path is None or (request.use_candidate and now_s - end.media_s > MEDIA_HOLDS_PATH_S):
+            end.path = path
+        self._port.send(binding_response(request, password, plain_address(address)), address)
+
+    # ---- timers
+
+    def _ask_keyframe(self, source: Source) -> None:
+        self._keyframes_wanted.add(source)
+        self._asked_for(source, self._clock())
+
+    def _asked_for(self, source: Source, now_s: float) -> None:
+        leg_of(source.end).ask_keyframe(source, now_s)
+        if not source.keyframes.pending:
+            self._keyframes_wanted.discard(source)
+
+    def _ticked(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(TICK_S, self._ticked)
+        self.tick(self._clock())
+
+    def tick(self, now_s: float) -> None:
+        """Do what is due: requests for packets and keyframes, reports, and a look at who has gone silent."""
+        self._tick += 1
+        for source in tuple(self.plane.with_holes):
+            leg_of(source.end).ask_again(source, now_s)
+            if not source.missing:
+                self.plane.with_holes.discard(source)
+        for source in tuple(self._keyframes_wanted):
+            self._asked_for(source, now_s)
+        for leg in tuple(self._buckets[self._tick % TICKS_PER_REPORT]):
+            leg.report(now_s)
+            if now_s - leg.end.heard_s > GONE_AFTER_S:
+                self._end(leg, "timeout")
+        if self._tick % TICKS_PER_WATCH == 0:
+            for leg in tuple(self.legs.values()):
+                self._watch(leg, now_s)
+
+    def _watch(self, leg: Leg, now_s: float) -> None:
+        """Tell of first media, of silence, and of its end."""
+        if not leg.had_media and (leg.audio.packets or leg.video.packets):
+            leg.had_media = True
+            self._tell(leg, "media")
+        if not leg.connected:
+            return
+        idle_s = now_s - leg.end.heard_s
+        if leg.silent:
+            if idle_s < SILENT_AFTER_S:
+                leg.silent = False
+                self._tell(leg, "active")
+        elif idle_s > SILENT_AFTER_S and leg.room is not None and len(leg.room.members) > 1:
+            was_sending = leg.end.heard_s - leg.end.media_s < MEDIA_GAP_S
+            if was_sending or idle_s > QUIET_SILENT_AFTER_S:
+                leg.silent = True
+                self._tell(leg, "silent")
+
+    # ---- state
+
+    def stats(self) -> WorkerStats:
+        """Return the worker as it is now."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return WorkerStats(
+            boot=self.boot,
+            draining=self.draining,
+            port=self.port,
+            legs=len(self.legs),
+            rooms=len(self.rooms),
+            packets_in=self.plane.packets_in,
+            packets_out=self.plane.packets_out,
+            cpu_s=used.ru_utime + used.ru_stime,
+            rss_bytes=_rss_bytes(),
+            dropped=dict(self.dropped),
+        )
+
+    def metrics(self) -> str:
+        """Return the worker's metrics in Prometheus' text format."""
+        return exposition(self.stats())
+
+
+def _rss_bytes() -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(FilePath("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    return 0
