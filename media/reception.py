@@ -39,7 +39,7 @@ class Reception:
         self._jitter = 0.0
         self._transit = 0.0
         self._timestamp = -1
-        self._restart = -1
+        self._restart = (-1, 0)
         self._lsr = 0
         self._dlsr_from_s = 0.0
 
@@ -72,13 +72,12 @@ class Reception:
         ahead = (sequence - self.highest) & 0xFFFF
         if 0 < ahead < 0x8000:
             self.highest += ahead
-            self._restart = -1
             return ahead - 1
         if 0 < ahead < 0x10000 - MAX_MISORDER:
-            if sequence == self._restart:
+            if (sequence, self.packets) == self._restart:  # directly after its forerunner
                 self._begin(sequence)
                 return 0
-            self._restart = (sequence + 1) & 0xFFFF
+            self._restart = ((sequence + 1) & 0xFFFF, self.packets)
             return LATE
         self.packets += 1
         return LATE
@@ -86,7 +85,8 @@ class Reception:
     def _begin(self, sequence: int) -> None:
         self._base = self.highest = sequence
         self.packets = self._packets_before = self._expected_before = 0
-        self._timestamp = self._restart = -1
+        self._timestamp = -1
+        self._restart = (-1, 0)
 
     @property
     def lost(self) -> int:
