@@ -1,0 +1,153 @@
+import type { ComponentChildren } from "preact";
+import type { CallView } from "../protocol.ts";
+import { Icon } from "../ui/icons.tsx";
+import { Bars, type Tone } from "../ui/parts.tsx";
+import { clockText, useServerNow } from "../ui/time.ts";
+import { words } from "../words/index.ts";
+import { initials, RemoteVideo, TrackVideo } from "./media.tsx";
+import { type CallStatus, rung, type SeatView } from "./seat.ts";
+
+const TONES: Record<CallStatus, Tone> = {
+  connecting: "brand",
+  connected: "good",
+  reconnecting: "warn",
+  ended: "brand",
+};
+
+/** The state of the call in a word, with the time since it was first connected. */
+export function StatusTag({ status, startedAtMs }: { status: CallStatus; startedAtMs: number | null }) {
+  const now = useServerNow();
+  return (
+    <span class="tag" data-tone={TONES[status]} data-testid="call-status" data-state={status}>
+      <span class="dot" />
+      <span role="status">{words.call.status[status]}</span>
+      {startedAtMs !== null && (
+        <span class="n" role="timer" aria-live="off">
+          {clockText(now - startedAtMs)}
+        </span>
+      )}
+    </span>
+  );
+}
+
+/** How the visit ended, for the page that follows it: the same element that told the state during the call. */
+export function EndedTag() {
+  return (
+    <span class="tag fit" data-tone data-testid="call-status" data-state="ended">
+      <span class="dot" />
+      {words.call.status.ended}
+    </span>
+  );
+}
+
+/** Bars show the link, words show the rung. */
+export function RungTag({ view, call, down }: { view: SeatView; call: CallView | null; down: boolean }) {
+  const step = rung(view, call);
+  return (
+    <span class="row tight s end" data-testid="call-rung" data-rung={step}>
+      <Bars n={down ? 0 : view.bars} /> {down ? words.link.words[0] : words.call.rung[step]}
+    </span>
+  );
+}
+
+/** The other side's picture, or their initials where there is none, with whatever lies over it. */
+export function Viewport(props: {
+  name: string;
+  view: SeatView;
+  call: CallView | null;
+  status: CallStatus;
+  fit?: boolean;
+  top?: ComponentChildren;
+  children?: ComponentChildren;
+}) {
+  const { view, call, status, name } = props;
+  const other = call?.peer_media ?? null;
+  const shown = status === "connected" && (other?.camera ?? true) && !other?.voice_only && !view.voiceOnly;
+  return (
+    <div class={props.fit ? "grow viewport whole" : "grow viewport"} data-testid="call-remote-video">
+      <RemoteVideo stream={view.remote} shown={shown || status === "connecting"} label={words.call.remote(name)} />
+      {props.top}
+      {status === "reconnecting" ? (
+        props.children
+      ) : (
+        <>
+          {status === "connected" && !shown && (
+            <div class="center col">
+              <div class="ava breathe" aria-hidden="true">
+                {initials(name)}
+              </div>
+              <p class="mid">
+                <b>{name}</b>
+                <br />
+                <span class="soft">{words.call.calm}</span>
+              </p>
+            </div>
+          )}
+          {status === "connecting" && (
+            <div class="center col pad">
+              <p class="toast" role="status">
+                {words.call.connectingWith(name)}
+              </p>
+            </div>
+          )}
+          <SideNotes name={name} view={view} call={call} />
+        </>
+      )}
+    </div>
+  );
+}
+
+/** What either side chose, in words, so that silence or a dark picture is never taken for a fault. */
+function SideNotes({ name, view, call }: { name: string; view: SeatView; call: CallView | null }) {
+  const word = words.call;
+  const other = call?.peer_media;
+  const lines: string[] = [];
+  if (!view.devices.audio && !view.devices.opening) lines.push(word.noMic);
+  else if (!view.micOn) lines.push(word.micOff);
+  if (view.voiceOnly) lines.push(word.ownVoiceOnly);
+  if (other && !other.microphone) lines.push(word.otherMuted(name));
+  if (other?.voice_only) lines.push(word.otherVoiceOnly(name));
+  else if (other && !other.camera) lines.push(word.otherCameraOff(name));
+  if (lines.length === 0) return null;
+  return (
+    <div class="over notes" role="status">
+      {lines.map((line) => (
+        <span key={line} class="tag solid">
+          {line}
+        </span>
+      ))}
+    </div>
+  );
+}
+
+/** Own picture, small, and what changes it. */
+export function SelfView({ view, flip, settings }: { view: SeatView; flip: () => void; settings: () => void }) {
+  const { video, cameras } = view.devices;
+  return (
+    <div class="own">
+      <div class="col tight owntools">
+        {video && cameras.length > 1 && (
+          <button type="button" class="o" aria-label={words.call.flip} onClick={flip} data-testid="flip-camera">
+            <Icon name="flip" />
+          </button>
+        )}
+        <button
+          type="button"
+          class="o"
+          aria-label={words.call.settings}
+          onClick={settings}
+          data-testid="device-menu-open"
+        >
+          <Icon name="gear" />
+        </button>
+      </div>
+      <div class={video ? "pip" : "pip none"} data-testid="call-self-video">
+        {video ? (
+          <TrackVideo track={video} mirrored label={words.call.self} class="x" />
+        ) : (
+          <Icon name="camoff" size="l" />
+        )}
+      </div>
+    </div>
+  );
+}
