@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from media.rtp import MAX_MISORDER
+
 MAX_PACKETS = 256
 MAX_BYTES = 200_000
 """Payload of a full ring; with the objects' own overhead a history stays under 0.25 MB."""
@@ -54,16 +56,17 @@ class History:
 
     def _make_room(self, sequence: int) -> bool:
         """Move the ring to a packet that is not the next one; False if it is too old to be kept."""
-        distance = ((sequence - self._newest + 0x8000) & 0xFFFF) - 0x8000
-        if distance <= 0 and self._newest >= 0:
-            return self._newest + distance >= max(self._tail, self._newest - _MASK)
-        if distance >= MAX_PACKETS or self._newest < 0:
+        behind = (self._newest - sequence) & 0xFFFF
+        ahead = 0x10000 - behind
+        if self._newest < 0 or (behind > MAX_MISORDER and ahead >= MAX_PACKETS):
             self.clear()
             self._newest = self._tail = sequence
             return True
-        for skipped in range(self._newest + 1, self._newest + distance):
+        if behind <= MAX_MISORDER:
+            return self._newest - behind >= max(self._tail, self._newest - _MASK)
+        for skipped in range(self._newest + 1, self._newest + ahead):
             self._drop(skipped & _MASK)
-        self._newest += distance
+        self._newest += ahead
         return True
 
     def _drop(self, slot: int) -> None:

@@ -7,12 +7,10 @@ retransmission: the reports then tell the sender of the loss on the link, which 
 from __future__ import annotations
 
 from media.rtcp import ReportBlock
+from media.rtp import MAX_MISORDER
 
 LATE = -1
 """`received` returns this for a packet older than the newest: reordered, so perhaps one that counts as missing."""
-
-MAX_MISORDER = 1024
-"""A packet further behind the newest is not late but of a stream that has started anew, if another one follows it."""
 
 _JITTER_LIMIT_S = 5.0  # a larger step is a pause or a new clock, not jitter
 _MASK_32 = 0xFFFF_FFFF
@@ -23,7 +21,7 @@ class Reception:
 
     __slots__ = (
         "_base", "_dlsr_from_s", "_expected_before", "_jitter", "_jitter_limit", "_lsr", "_packets_before", "_rate",
-        "_restart", "_timestamp", "_transit", "highest", "packets",
+        "_timestamp", "_transit", "highest", "packets",
     )  # fmt: skip
 
     def __init__(self, clock_rate: int) -> None:
@@ -39,7 +37,6 @@ class Reception:
         self._jitter = 0.0
         self._transit = 0.0
         self._timestamp = -1
-        self._restart = (-1, 0)
         self._lsr = 0
         self._dlsr_from_s = 0.0
 
@@ -65,28 +62,16 @@ class Reception:
         return gap
 
     def _out_of_line(self, sequence: int) -> int:
-        """Handle the first packet, a gap, a late packet, and a stream that starts anew."""
+        """Handle the first packet, a gap and a late packet."""
         if self.packets == 0:
-            self._begin(sequence)
+            self._base = self.highest = sequence
             return 0
         ahead = (sequence - self.highest) & 0xFFFF
-        if 0 < ahead < 0x8000:
+        if 0 < ahead < 0x10000 - MAX_MISORDER:
             self.highest += ahead
             return ahead - 1
-        if 0 < ahead < 0x10000 - MAX_MISORDER:
-            if (sequence, self.packets) == self._restart:  # directly after its forerunner
-                self._begin(sequence)
-                return 0
-            self._restart = ((sequence + 1) & 0xFFFF, self.packets)
-            return LATE
         self.packets += 1
         return LATE
-
-    def _begin(self, sequence: int) -> None:
-        self._base = self.highest = sequence
-        self.packets = self._packets_before = self._expected_before = 0
-        self._timestamp = -1
-        self._restart = (-1, 0)
 
     @property
     def lost(self) -> int:

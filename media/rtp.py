@@ -8,6 +8,10 @@ from __future__ import annotations
 
 HEADER_BYTES = 12
 
+MAX_MISORDER = 1024
+"""A sequence number up to this far behind the newest is late; any other is ahead of it. SRTP accepts nothing that is
+older than its replay window, so a number that looks further behind has come round: after a long outage."""
+
 _MARKER = 0x80
 _PADDING = 0x20
 _EXTENSION = 0x10

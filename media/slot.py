@@ -7,10 +7,12 @@ timestamps are moved too, so that for the receiver the new source goes on where 
 from __future__ import annotations
 
 from media.keyframe import starts_keyframe
+from media.rtp import MAX_MISORDER
 
 KEYFRAME_WAIT_S = 2.0
 """How long a switched video slot holds back pictures that build on what its receiver has never seen."""
 
+_LATE = 0x10000 - MAX_MISORDER
 _MASK_32 = 0xFFFF_FFFF
 
 
@@ -52,7 +54,7 @@ class Rewriter:
         if not self.flowing and not self._begin(packet, sequence, now_s):
             return None
         ahead = (sequence - self._newest) & 0xFFFF
-        if ahead < 0x8000:
+        if ahead < _LATE:
             self._newest += ahead
             self._newest_packet = packet
             self._newest_s = now_s

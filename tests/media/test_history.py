@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.history import MAX_AGE_S, MAX_BYTES, MAX_PACKETS, RESEND_FLOOR_S, History
+from media.rtp import MAX_MISORDER
 
 
 def packet(sequence: int, size: int = 100) -> bytes:
@@ -159,6 +160,14 @@ def test_cleared_history_is_empty() -> None:
     assert history.get(50) == packet(50)
 
 
+def test_number_that_has_come_round_begins_anew() -> None:
+    """After an outage of half a turn of the numbers the new packets are kept, not taken for late ones."""
+    history = filled(range(30000, 30100))
+    history.put(5000, packet(5000))
+    assert history.get(5000) == packet(5000)
+    assert history.get(30099) is None
+
+
 @given(
     st.integers(0, 0xFFFF),
     st.lists(st.tuples(st.integers(-400, 400), st.integers(12, 1400), st.booleans()), min_size=1, max_size=120),
@@ -169,7 +178,7 @@ def test_any_order_keeps_the_books(first: int, steps: list[tuple[int, int, bool]
     latest: dict[int, bytes] = {}
     at = newest = first
     for n, (step, size, expire) in enumerate(steps):
-        at += step
+        at = max(at + step, newest - MAX_MISORDER)
         newest = max(newest, at) if n else at
         latest[at & 0xFFFF] = packet(at, size)
         history.put(at & 0xFFFF, latest[at & 0xFFFF])

@@ -111,6 +111,16 @@ def test_packet_from_before_the_change_is_not_sent() -> None:
     assert sent(rewriter, 4998 + 70000, 0, 0.02) is not None
 
 
+def test_number_that_has_come_round_is_sent() -> None:
+    """After an outage of half a turn of the numbers nothing is taken for a packet of the former source."""
+    rewriter = audio()
+    sent(rewriter, 30000, 0, 0.0)
+    out = sent(rewriter, 5000, 0, 60.0)
+    assert out is not None
+    assert out.sequence_number == 5000
+    assert sent(rewriter, 4999, 0, 60.0) is not None
+
+
 def test_requests_for_the_former_source_are_not_mapped() -> None:
     """Its packets are not in the present source's history, under whatever number; nor is what was never sent."""
     rewriter = audio()
