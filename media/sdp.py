@@ -174,8 +174,8 @@ def _media_section(spec: OfferSpec, index: int) -> list[str]:
     ]
     lines += [f"a=extmap:{number} {uri}" for number, uri in _EXTMAPS[kind].items()]
     lines += _codecs(kind) + _sources(kind, spec.slots[slot])
-    if index == 0:  # the bundle's transport is that of its first section
-        lines += _candidates(spec)
+    # In each section, although the bundle's transport is that of the first: aiortc takes the last section's.
+    lines += _candidates(spec)
     return lines
 
 

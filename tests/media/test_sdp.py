@@ -83,7 +83,7 @@ def test_candidates_are_in_order_with_udp_before_tcp() -> None:
     assert priorities == sorted(set(priorities), reverse=True)
     assert len({c.foundation for c in first.ice_candidates}) == 4
     assert first.ice_candidates_complete
-    assert not any(m.ice_candidates for m in others)
+    assert all(m.ice_candidates == first.ice_candidates for m in others)  # aiortc takes those of the last section
 
 
 def test_relay_without_tcp_offers_none() -> None:
