@@ -94,7 +94,7 @@ class Answers:
 
     def _refusal(self, request: web.Request, refused: Refused, request_id: str) -> web.Response:
         """JSON for programs, a page for people."""
-        _refused.labels(refused.code).inc()
+        count_refused(refused.code)
         answer = refusal(refused)
         if request.path.startswith("/api/") or "text/html" not in request.headers.get(hdrs.ACCEPT, ""):
             return answer
@@ -107,6 +107,11 @@ class Answers:
         if hdrs.RETRY_AFTER in answer.headers:
             page.headers[hdrs.RETRY_AFTER] = answer.headers[hdrs.RETRY_AFTER]
         return page
+
+
+def count_refused(code: RefusalCode) -> None:
+    """Count one refusal."""
+    _refused.labels(code).inc()
 
 
 def _route(request: web.Request) -> str:

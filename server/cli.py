@@ -70,7 +70,8 @@ def _serve(settings: Settings, *, demo: bool) -> None:
     logs.configure()
 
     def announce(url: str) -> None:
-        click.echo(f"Puente is at {url}{'/demo' if demo else ''}  (Ctrl-C ends it)", err=True)
+        if sys.stderr.isatty():  # for a person; machines have it in the log
+            click.echo(f"Puente is at {url}{'/demo' if demo else ''}  (Ctrl-C ends it)", err=True)
 
     try:
         uvloop.run(program.run(settings, demo=demo, announce=announce))
@@ -97,7 +98,7 @@ def relay(control: str, *, exit_with_parent: bool) -> None:
     except ValueError as error:
         raise BadUseError(f"--control: {error}") from None
     try:
-        secret = configuration.derived(settings.keys(), configuration.RELAY_CONTROL)[0] if over_tcp else None
+        secret = settings.relay_secret() if over_tcp else None
         check_port_is_free(settings.media_host, settings.media_port)
     except SettingError as error:
         raise BadUseError(str(error)) from None
@@ -125,7 +126,7 @@ def migrate(target: str, *, check: bool) -> None:
     import sqlalchemy as sa
     from alembic.util import CommandError
 
-    from server.database import Database
+    from server.database import Database, trouble
 
     settings = _load()
 
@@ -140,8 +141,8 @@ def migrate(target: str, *, check: bool) -> None:
 
     try:
         current = asyncio.run(go())
-    except (sa.exc.SQLAlchemyError, OSError, TimeoutError) as error:
-        raise PlainError(f"PUENTE_DATABASE_URL: the database cannot be used ({type(error).__name__})") from None
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        raise PlainError(trouble(error)) from None
     except CommandError as error:
         raise BadUseError(f"--to: {error}") from None
     if check and not current:

@@ -63,7 +63,10 @@ class Table(DeclarativeBase):
 
 
 class Database:
-    """The engine and what is done to it as a whole."""
+    """The engine and what is done to it as a whole.
+
+    Raises OSError when made for a SQLite file that cannot be written.
+    """
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
@@ -120,6 +123,12 @@ class Database:
         await self._engine.dispose()
 
 
+def trouble(error: sa.exc.SQLAlchemyError | OSError) -> str:
+    """One line on why the database cannot be used, without what was sent to it."""
+    reason = (error.strerror or "").lower() if isinstance(error, OSError) else ""
+    return f"PUENTE_DATABASE_URL: the database cannot be used: {reason or type(error).__name__}"
+
+
 def _engine(url: str) -> AsyncEngine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
@@ -128,7 +137,9 @@ def _engine(url: str) -> AsyncEngine:
             connect_args={"timeout": CONNECT_TIMEOUT_S}, hide_parameters=True,
         )  # fmt: skip
     if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = Path(parsed.database)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.open("ab").close()  # fails here and in plain words, not later in the driver's thread
     engine = create_async_engine(parsed, hide_parameters=True)
 
     @sa.event.listens_for(engine.sync_engine, "connect")

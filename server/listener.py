@@ -11,8 +11,13 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+import structlog
+from aiohttp import hdrs, web
 from prometheus_client import Counter
+
+from server.answers import count_refused
+from server.api import Refused, refusal
+from server.security import harden
 
 HEAD_TIMEOUT_S = 15.0
 KEEP_ALIVE_S = 60.0
@@ -21,19 +26,19 @@ LINGER_S = 2.0
 BACKLOG = 512
 SHUTDOWN_S = 3.0
 
+log = structlog.get_logger()
+
 _dropped = Counter("puente_http_connections_dropped_total", "Connections closed without an answer", ["reason"])
 
 
 class Listener:
     """Serves one app at one address."""
 
-    def __init__(self, app: web.Application, *, head_timeout_s: float = HEAD_TIMEOUT_S) -> None:
-        self._app = app
+    def __init__(self, app: web.Application, *, https: bool = False, head_timeout_s: float = HEAD_TIMEOUT_S) -> None:
+        self._https = https
         self._head_timeout_s = head_timeout_s
         self._waiting: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
-        self._runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=KEEP_ALIVE_S, lingering_time=LINGER_S, shutdown_timeout=SHUTDOWN_S
-        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         self._server: asyncio.Server | None = None
         app.middlewares.insert(0, self._heard)
 
@@ -75,8 +80,9 @@ class Listener:
         if server is None or len(server.connections) >= MAX_CONNECTIONS:
             _dropped.labels("full").inc()
             return _Refuse()
-        protocol: asyncio.BaseProtocol = server()
         loop = asyncio.get_running_loop()
+        protocol = _Connection(server, loop=loop, keepalive_timeout=KEEP_ALIVE_S, lingering_time=LINGER_S)
+        protocol.https = self._https
         self._waiting[protocol] = loop.call_later(self._head_timeout_s, self._too_slow, protocol)
         return protocol
 
@@ -95,6 +101,40 @@ class Listener:
         if timer is not None:
             timer.cancel()
         return await handler(request)
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's connection, but what it cannot parse is answered like every other refusal and not logged: the log line
+    would repeat what the client sent."""
+
+    __slots__ = ("https",)
+    https: bool
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to a request that no handler has seen."""
+        del message
+        if request.writer is not None and request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        name = type(exc).__name__
+        if status >= 500:
+            log.error("http.broken", error=name)
+        count_refused("internal" if status >= 500 else "bad_request")
+        refused = Refused("internal", "this failed on our side") if status >= 500 else Refused("bad_request", name)
+        answer = refusal(refused)
+        harden(answer, request.headers.get(hdrs.HOST, ""), https=self.https)
+        answer.force_close()
+        return answer
+
+    def log_exception(self, *args: object, **kwargs: object) -> None:
+        """The kind of an exception, not its words."""
+        del args
+        log.error("http.broken", error=type(kwargs.get("exc_info")).__name__)
 
 
 class _Refuse(asyncio.Protocol):

@@ -15,7 +15,7 @@ import structlog
 
 from media.client import RelayClient, RelayRefused, RelayUnreachable
 from server.app import add_pages, make_app
-from server.database import Database
+from server.database import Database, trouble
 from server.demo import Demo
 from server.health import Check, Health
 from server.listener import Listener, address_in_words
@@ -23,7 +23,7 @@ from server.pages import DIST, Pages
 from server.people import People
 from server.relay_process import RelayProcess, RelayStartError, check_port_is_free
 from server.sessions import Sessions
-from server.settings import RELAY_CONTROL, TICKETS, Settings, derived
+from server.settings import TOKENS, Settings, derived
 from server.visits import Visits
 from signaling.store import Store, StoreError, open_store
 from signaling.switchboard import Signaling
@@ -92,10 +92,10 @@ class Program:
         keys = settings.keys()
         database = await self._open_database()
         store = await self._open_store()
-        relay = await self._open_relay(derived(keys, RELAY_CONTROL)[0])
+        relay = await self._open_relay()
 
         people, visits = People(database), Visits(database, PROGRAMME)
-        tickets = Tickets(derived(keys, TICKETS))
+        tickets = Tickets(derived(keys, TOKENS))
         signaling = Signaling(
             store=store, relay=relay, directory=people, journal=visits, tickets=tickets, programme=PROGRAMME
         )
@@ -116,7 +116,7 @@ class Program:
         await signaling.start()
         self._stack.push_async_callback(signaling.stop)
         self._signaling = signaling
-        listener = Listener(app)
+        listener = Listener(app, https=https)
         self._stack.push_async_callback(listener.stop)
         try:
             await listener.start(settings.http_host, settings.http_port)
@@ -133,15 +133,15 @@ class Program:
             await asyncio.sleep(0.05)
 
     async def _open_database(self) -> Database:
-        database = Database(self._settings.database_address())
-        self._stack.push_async_callback(database.close)
         try:
+            database = Database(self._settings.database_address())
+            self._stack.push_async_callback(database.close)
             if database.is_sqlite:
                 await database.migrate()
             elif not await database.is_current():
                 raise StartError("PUENTE_DATABASE_URL: the schema is not this version's; run `puente migrate` first")
-        except (sa.exc.SQLAlchemyError, OSError, TimeoutError) as error:
-            raise StartError(f"PUENTE_DATABASE_URL: the database cannot be used ({type(error).__name__})") from None
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            raise StartError(trouble(error)) from None
         self.database = database
         return database
 
@@ -154,9 +154,10 @@ class Program:
         self._stack.push_async_callback(store.close)
         return store
 
-    async def _open_relay(self, secret: bytes) -> RelayClient:
-        if self._settings.relay_url is not None:
-            client = RelayClient(self._settings.relay_url, secret)
+    async def _open_relay(self) -> RelayClient:
+        address = self._settings.relay_url
+        if address is not None:
+            client = RelayClient(address, None if address.startswith("unix:") else self._settings.relay_secret())
         else:
             folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="puente-relay-"))
             process = RelayProcess(Path(folder) / "control.sock", _media_environment(self._settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 HSTS = "max-age=31536000"
 
@@ -43,13 +43,19 @@ def content_policy(host: str) -> str:
     )
 
 
+def harden(response: web.StreamResponse, host: str, *, https: bool) -> None:
+    """Add the headers to one answer to a request for `host`."""
+    response.headers.update(_FIXED)
+    response.headers["Content-Security-Policy"] = content_policy(host)
+    if https:
+        response.headers["Strict-Transport-Security"] = HSTS
+
+
 def protect(app: web.Application, *, https: bool) -> None:
     """Add the headers to every answer of the app: pages, files, errors and the websocket's handshake."""
 
     async def add(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers.update(_FIXED)
-        response.headers["Content-Security-Policy"] = content_policy(request.host)
-        if https:
-            response.headers["Strict-Transport-Security"] = HSTS
+        # Not `request.host`: without the header it asks the name server, and waits.
+        harden(response, request.headers.get(hdrs.HOST, ""), https=https)
 
     app.on_response_prepare.append(add)

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 MIN_KEY_CHARACTERS = 16
 KEY_FILE = "secret-key"
 
-TICKETS = "tickets"
+TOKENS = "tokens"
 RELAY_CONTROL = "relay control"
 """What `derived` makes keys for."""
 
@@ -84,7 +84,7 @@ def _relay_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "unix" and parts.path.startswith("/"):
         return url
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port is None:
+    if parts.scheme != "http" or not parts.hostname or parts.port is None or parts.path not in {"", "/"}:
         raise ValueError("not a relay address")
     return url.rstrip("/")
 
@@ -142,6 +142,17 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'puente.sqlite3'}"
+
+    def relay_secret(self) -> bytes:
+        """What requests to a relay worker over TCP are signed with.
+
+        Raises SettingError without PUENTE_SECRET_KEY: the worker's machine must be told the same one.
+        """
+        if not self.secret_key:
+            raise SettingError(
+                "PUENTE_SECRET_KEY must be set, to the same on both, when a relay is controlled over TCP"
+            )
+        return derived(self.keys(), RELAY_CONTROL)[0]
 
     def keys(self) -> tuple[bytes, ...]:
         """The master keys, newest first. Without any, one is made and kept in the data directory, readable by its
