@@ -14,12 +14,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Literal, cast
 
 from media import rtcp
+from media.answer import Answer
 from media.control import LegStats, TrackStats
 from media.downlink import Downlink
 from media.dtls import Certificate, Dtls, DtlsError
 from media.ice import IceCredentials
 from media.plane import End, Plane, Sink, Source
-from media.sdp import AUDIO_PTS, RTX_OF, SLOTS, Answer, OfferSpec, SlotSsrcs
+from media.sdp import AUDIO_PTS, RTX_OF, SLOTS, OfferSpec, SlotSsrcs
 
 if TYPE_CHECKING:
     from media.room import Room

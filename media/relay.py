@@ -16,6 +16,7 @@ from pathlib import Path as FilePath
 
 import structlog
 
+from media.answer import parse_answer
 from media.control import (
     SILENT_AFTER_S,
     AnswerLeg,
@@ -38,7 +39,7 @@ from media.metrics import exposition
 from media.plane import Path, PythonPlane, Source
 from media.refusal import Refused
 from media.room import Room, RoomFull
-from media.sdp import SdpError, build_offer, parse_answer
+from media.sdp import SdpError, build_offer
 from media.sockets import Address, MediaPort, TcpConnection, plain_address
 
 log = structlog.get_logger()
