@@ -167,7 +167,8 @@ def _media_section(spec: OfferSpec, index: int) -> list[str]:
     ]
     lines += [f"a=extmap:{number} {uri}" for number, uri in _EXTMAPS[kind].items()]
     lines += _codecs(kind) + _sources(kind, spec.slots[slot])
-    if index in {0, len(MIDS) - 1}:  # the bundle's transport is that of the first; aiortc looks into the last
+    # The bundle's transport is that of the first section; aiortc looks into the last one, or the last of a kind.
+    if index == 0 or index >= len(MIDS) - 2:
         lines += _candidates(spec)
     return lines
 
