@@ -598,7 +598,7 @@ function A.note(role, id, what, value)
   set(h, what, value)
   local p, n
   if role == 'p' then p = h; n = getn(h.nu) else n = h; p = getp(h.pt) end
-  if p and n and CALL[p.st] then tell('peer', p, n, role) end
+  if p and n and CALL[p.st] then tell('peer', p, n, role .. ' ' .. h.b .. ' ' .. h.ms) end
   return 1
 end
 

@@ -5,6 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from media.control import (
+    AnswerLeg,
+    CloseLeg,
+    CreateLeg,
+    Done,
+    Events,
+    JoinRoom,
+    LeaveRoom,
+    LegOffer,
+    LegStats,
+    RestartLeg,
+    RoomState,
+)
+
 Role = Literal["patient", "nurse"]
 
 
@@ -64,3 +78,34 @@ class VisitJournal(Protocol):
 
     async def outcome(self, visit: str, nurse: str, outcome: str, note: str) -> None:
         """Remember what the nurse chose at wrap-up."""
+
+
+class Relay(Protocol):
+    """What signalling asks of a relay worker; `media.client.RelayClient` is one.
+
+    Every method raises `media.client.RelayRefused` or `media.client.RelayUnreachable`.
+    """
+
+    async def create_leg(self, request: CreateLeg) -> LegOffer:
+        """Make a leg, or return the standing one."""
+
+    async def answer(self, leg: str, request: AnswerLeg) -> Done:
+        """Hand over the browser's answer."""
+
+    async def restart(self, leg: str, request: RestartLeg) -> LegOffer:
+        """Restart ICE."""
+
+    async def close(self, leg: str, request: CloseLeg) -> Done:
+        """End a leg."""
+
+    async def leg(self, leg: str) -> LegStats:
+        """A leg's state."""
+
+    async def join(self, room: str, request: JoinRoom) -> RoomState:
+        """Put a leg into a room."""
+
+    async def leave(self, room: str, request: LeaveRoom) -> RoomState:
+        """Take a leg out of a room."""
+
+    async def events(self, boot: str, after: int, wait_s: float) -> Events:
+        """Events after a sequence number, waiting for the first."""

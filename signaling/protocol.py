@@ -88,7 +88,7 @@ class ConnectAuth(Model):
 
     v: Literal[1]
     ticket: Ticket
-    seq: int = Field(default=0, ge=0)
+    seq: int = Field(default=0, ge=0, le=2**53 - 1)
     """Highest snapshot sequence seen, 0 at first."""
     leg: Name | None = None
     """Leg whose RTCPeerConnection this page still holds; null after a page load."""
@@ -119,7 +119,7 @@ class Leave(Model):
 
 
 class Away(Model):
-    """Leave the call for now: the seat is held and the visit stays open."""
+    """Leave the call for now: the seat is held and the visit stays open. `leg.renew` or `join` comes back."""
 
     generation: Generation
 

@@ -90,7 +90,7 @@ export interface Join {
 /** Give up the place in line, or say that one will not come back to the visit. */
 export type Leave = Record<string, never>;
 
-/** Leave the call for now: the seat is held and the visit stays open. */
+/** Leave the call for now: the seat is held and the visit stays open. `leg.renew` or `join` comes back. */
 export interface Away {
   generation: number;
 }

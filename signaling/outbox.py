@@ -1,0 +1,89 @@
+"""What the store has to say to the people of this process: reads its outbox stream."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from redis.asyncio import Redis
+
+from signaling.metrics import LOOP_FAILURES
+from signaling.pairing import Side
+from signaling.presence import Presence
+from signaling.protocol import Peer
+from signaling.records import chat_line
+from signaling.refresh import Refresh
+from signaling.sessions import Sessions
+from signaling.snapshots import chat_view, media_state
+from signaling.sockets import Sockets
+from signaling.values import whole_or_none
+
+BLOCK_S = 2.0
+AT_ONCE = 500
+
+
+class Outbox:
+    """Reader of `out:<process>`. What it misses does no harm: after a failure everybody gets a snapshot."""
+
+    def __init__(
+        self, client: Redis, key: str, sessions: Sessions, refresh: Refresh, presence: Presence, sockets: Sockets
+    ) -> None:
+        self._client = client
+        self._key = key
+        self._sessions = sessions
+        self._refresh = refresh
+        self._presence = presence
+        self._sockets = sockets
+        self._last = "0-0"
+        self._has_failed = False
+
+    async def turn(self) -> None:
+        """Wait for entries and carry them out."""
+        try:
+            answer = await self._client.xread({self._key: self._last}, count=AT_ONCE, block=int(BLOCK_S * 1000))
+        except Exception:
+            self._has_failed = True
+            raise
+        if self._has_failed:
+            self._has_failed = False
+            self._refresh.wake_all()
+        streams = cast(list[tuple[str, list[tuple[str, dict[str, str]]]]], answer or [])
+        for _, entries in streams:
+            for entry_id, fields in entries:
+                self._last = entry_id
+                await self._entry(fields)
+
+    async def _entry(self, fields: dict[str, str]) -> None:
+        kind, patient, nurse = fields.get("e", ""), fields.get("p", ""), fields.get("n", "")
+        if kind == "moved":
+            await self._moved("p" if patient else "n", patient or nurse, fields["x"])
+        elif kind == "chat":
+            await self._chat(patient, nurse, fields["x"])
+        elif kind == "peer":
+            await self._peer(patient, nurse, fields["x"])
+        else:
+            if patient:
+                self._refresh.wake_person("p", patient)
+            if nurse:
+                self._refresh.wake_person("n", nurse)
+
+    async def _moved(self, side: Side, person: str, connection: str) -> None:
+        session = self._sessions.of_person(side, person)
+        if session is not None:
+            await self._presence.moved(session, int(connection))
+
+    async def _chat(self, patient: str, nurse: str, text: str) -> None:
+        line = chat_view(chat_line(text))
+        for session in (self._sessions.of_person("p", patient), self._sessions.of_person("n", nurse)):
+            if session is not None and session.is_open:
+                await self._sockets.emit(session.namespace, session.sid, "chat", line)
+
+    async def _peer(self, patient: str, nurse: str, text: str) -> None:
+        whose, bars, media = text.split(" ", 2)
+        other = self._sessions.of_person("n", nurse) if whose == "p" else self._sessions.of_person("p", patient)
+        if other is not None and other.is_open:
+            try:
+                peer = Peer(media=media_state(media), bars=whole_or_none(bars))
+            except ValueError:
+                LOOP_FAILURES.labels("peer").inc()
+            else:
+                await self._sockets.emit(other.namespace, other.sid, "peer", peer)
