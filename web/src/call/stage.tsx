@@ -67,6 +67,7 @@ export function Viewport(props: {
     <div class={props.fit ? "grow viewport whole" : "grow viewport"} data-testid="call-remote-video">
       <RemoteVideo stream={view.remote} shown={shown || status === "connecting"} label={words.call.remote(name)} />
       {props.top}
+      {status !== "reconnecting" && <SideNotes name={givenName(name)} view={view} call={call} />}
       {status === "reconnecting" ? (
         props.children
       ) : (
@@ -90,12 +91,13 @@ export function Viewport(props: {
               </p>
             </div>
           )}
-          <SideNotes name={name} view={view} call={call} />
         </>
       )}
     </div>
   );
 }
+
+const givenName = (name: string) => name.split(" ")[0] ?? name;
 
 /** What either side chose, in words, so that silence or a dark picture is never taken for a fault. */
 function SideNotes({ name, view, call }: { name: string; view: SeatView; call: CallView | null }) {

@@ -118,8 +118,8 @@ export function CheckScreen({ app, view, seat }: { app: PatientApp; view: Patien
     <Frame testid="device-check" dock={<CheckDock app={app} view={view} seat={seat} enter={enter} slow={slow} />}>
       <Steps n={2} of={STEPS} />
       <ScreenTitle>{word.title}</ScreenTitle>
-      {ready ? (
-        <div class="stage prev" data-mode="dark">
+      {ready && (
+        <div class={devices.video ? "stage prev" : "stage bare"} data-mode="dark">
           {devices.video && <TrackVideo track={devices.video} mirrored label={words.call.self} />}
           <span class="over tag-float row tight">
             <span class="tag" data-tone={heard ? "good" : "brand"}>
@@ -128,12 +128,11 @@ export function CheckScreen({ app, view, seat }: { app: PatientApp; view: Patien
             <Meter level={level} />
           </span>
         </div>
-      ) : null}
+      )}
       <Verdict devices={devices} voiceOnly={seat.voiceOnly} slow={slow} />
       {view.failed === "join" && <Note tone="bad" icon="alert" title={word.tryAgainLater} role="alert" />}
       {ready && (
         <>
-          <SoundTest change={() => setMenu(true)} />
           <label class="field col tiny">
             <span>{words.reason.label}</span>
             <input
@@ -149,6 +148,7 @@ export function CheckScreen({ app, view, seat }: { app: PatientApp; view: Patien
               {words.reason.help}
             </small>
           </label>
+          <SoundTest change={() => setMenu(true)} />
         </>
       )}
       <p>

@@ -50,7 +50,7 @@ export function CallScreen({ app, view, seat }: { app: PatientApp; view: Patient
           <Control icon="hang" label={words.call.leave} press={() => void app.away()} hang testid="leave-call" />
         </Controls>
       </main>
-      <section class={drawer ? "drawer side open" : "drawer side"} aria-label={words.chat.title}>
+      <section class={drawer ? "drawer side col tight open" : "drawer side col tight"} aria-label={words.chat.title}>
         <div class="row px">
           <h2 class="grow">{words.chat.title}</h2>
           <button type="button" class="btn quiet narrow" aria-label={words.chat.close} onClick={() => setDrawer(false)}>

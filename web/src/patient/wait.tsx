@@ -33,7 +33,7 @@ export function WaitScreen({ app, view, seat }: { app: PatientApp; view: Patient
           {offered ? word.offered : word.ahead(position - 1)} {word.soon}
         </p>
       </section>
-      <Note tone="brand" icon="eye" title={word.privacy} />
+      <Note tone="brand" icon="eye" title={word.privacyTitle} text={word.privacyText} />
       <EmergencyNote />
       <p>
         <button type="button" class="btn quiet slim" onClick={() => setAsking(true)} data-testid="leave-queue">
