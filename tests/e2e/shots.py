@@ -98,8 +98,6 @@ async def _the_call(album: Album, patient: ChromiumParty, nurse: ChromiumParty) 
 
 async def _after_the_call(album: Album, patient: ChromiumParty, nurse: ChromiumParty) -> None:
     await nurse.click("end-consult")
-    await album.take(nurse, "n-dialog")
-    await nurse.click("end-confirm")
     await patient.see_call("ended")
     await album.take(patient, "p-after")
     await album.take(nurse, "n-wrapup")
