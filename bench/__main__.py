@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -56,6 +57,9 @@ async def _main(names: Sequence[str]) -> int:
         print("one core only: servers and clients share it, so waiting times are not of the servers alone")
     else:
         print(f"servers on core {server_core}, clients on core {client_core}; CPU is the process' own time")
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # so that what was started is ended
     sections = _sections()
     passed = [await _measure(name, *sections[name]) for name in names or sections]
     return 0 if all(passed) else 1
@@ -69,7 +73,10 @@ def main() -> int:
     wanted = parser.parse_args().section
     if unknown := [name for name in wanted if name not in names]:
         parser.error(f"no section {unknown[0]}")
-    return asyncio.run(_main(wanted))
+    try:
+        return asyncio.run(_main(wanted))
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
 
 
 if __name__ == "__main__":

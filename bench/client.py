@@ -58,6 +58,16 @@ class Flow:
         return b"\xbe\xde" + words.to_bytes(2, "big") + elements.ljust(4 * words, b"\0"), 4 + len(level) + 1
 
 
+def video_flow(frame_s: float) -> Flow:
+    """VP8 in frames of three packets."""
+    return Flow(secrets.randbits(32), VP8, 90_000, FRAME_PACKETS, frame_s, VIDEO_PACKET)
+
+
+def audio_flow(packet_s: float) -> Flow:
+    """Opus."""
+    return Flow(secrets.randbits(32), OPUS, 48_000, 1, packet_s, AUDIO_PACKET)
+
+
 @dataclass(frozen=True)
 class Keys:
     """SRTP master key and salt of each direction."""
@@ -152,10 +162,8 @@ def _records(flight: bytes) -> list[bytes]:
 class Client:
     """A participant sending one video and one audio flow."""
 
-    video: Flow = field(
-        default_factory=lambda: Flow(secrets.randbits(32), VP8, 90_000, FRAME_PACKETS, FRAME_S, VIDEO_PACKET)
-    )
-    audio: Flow = field(default_factory=lambda: Flow(secrets.randbits(32), OPUS, 48_000, 1, AUDIO_S, AUDIO_PACKET))
+    video: Flow
+    audio: Flow
     rtx_ssrc: int = field(default_factory=lambda: secrets.randbits(32))
     ufrag: str = field(default_factory=lambda: secrets.token_hex(4))
     password: str = field(default_factory=lambda: secrets.token_hex(16))

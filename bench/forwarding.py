@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from bench.client import PACKETS_PER_CLIENT_S, Client
-from bench.figures import Row, Unfit, spread
+from bench.client import AUDIO_S, FRAME_S, PACKETS_PER_CLIENT_S, Client, audio_flow, video_flow
+from bench.figures import Row, spread
 from bench.janus import Janus
 from bench.load import Load, Outcome
 from bench.machine import cpu_ns
@@ -75,7 +75,7 @@ class Measured:
         rate = statistics.median(outcome.rate for outcome in self.outcomes)
         notes = [f"{rate:,.0f}/s came back"]
         if not self.fit:
-            notes.append(f"REFUSED: only {self.least_returned:.1%} in one window")
+            notes.append(f"no figure: only {self.least_returned:.1%} in one window")
         late = max(outcome.late_max_ms for outcome in self.outcomes)
         if late > MOST_LATE_MS:
             notes.append(f"clients up to {late / 1000:.1f} s late")
@@ -101,9 +101,11 @@ async def measure(rate: Rate) -> tuple[Measured, Measured]:
     return relay_figures, janus_figures
 
 
-async def connected(server: Relay | Janus, count: int) -> list[Client]:
+async def connected(
+    server: Relay | Janus, count: int, frame_s: float = FRAME_S, audio_s: float = AUDIO_S
+) -> list[Client]:
     """So many clients, connected and in their rooms. Their sockets are closed again where that fails."""
-    clients = [Client() for _ in range(count)]
+    clients = [Client(video_flow(frame_s), audio_flow(audio_s)) for _ in range(count)]
     try:
         for client in clients:
             await server.connect(client)
@@ -126,11 +128,13 @@ def cost_rows(rate: Rate, relay: Measured, janus: Measured) -> list[Row]:
     ]  # fmt: skip
     ratio = statistics.median(relay.us_per_packet) / statistics.median(janus.us_per_packet)
     pairs = [a / b for a, b in zip(relay.us_per_packet, janus.us_per_packet, strict=True)]
-    limit, met = "", None if relay.fit else False  # without a limit it is no fault of ours if Janus drops packets
+    fit = relay.fit and janus.fit
+    limit, met = "", None
     if rate.ratio_limit is not None:
-        limit, met = f"≤ {rate.ratio_limit:.1f}", relay.fit and janus.fit and ratio <= rate.ratio_limit
+        limit, met = f"≤ {rate.ratio_limit:.1f}", fit and ratio <= rate.ratio_limit
     note = f"of medians; pair by pair {min(pairs):.2f}-{max(pairs):.2f}"
-    return [*rows, Row(f"relay / Janus {load}", f"{ratio:.2f}", limit, met, note, pairs)]
+    measured = f"{ratio:.2f}" if fit else f"refused ({ratio:.2f})"
+    return [*rows, Row(f"relay / Janus {load}", measured, limit, met, note, pairs)]
 
 
 def latency_rows(rate: Rate, relay: Measured, janus: Measured) -> list[Row]:
@@ -163,9 +167,3 @@ class Forwarding:
     async def latency(self) -> Sequence[Row]:
         """The section `latency`."""
         return [row for rate in TIMED for row in latency_rows(rate, *await self._at(rate))]
-
-
-def fit_or_raise(outcome: Outcome) -> None:
-    """Raise `Unfit` for a run that lost more than a measurement bears."""
-    if outcome.returned_share < LEAST_RETURNED:
-        raise Unfit(f"only {outcome.returned_share:.1%} of the packets came back")

@@ -91,7 +91,7 @@ class Janus:
         with (self._folder / "janus.log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 "janus", "-F", str(self._folder), "-C", str(self._folder / "janus.jcfg"),
-                stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL,
+                stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         pin(self._process.pid, cores()[0])
         try:

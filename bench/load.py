@@ -160,7 +160,8 @@ class Load:
     def overheard(self, client: int) -> bytes:
         """The last datagram that a client sent, as somebody on its path would have it. Not during a run."""
         datagram = ctypes.create_string_buffer(DATAGRAM)
-        return datagram.raw[: self._library.load_overheard(self._load, client, datagram)]
+        size = self._library.load_overheard(self._load, client, datagram)
+        return datagram.raw[:size]
 
     def close(self) -> None:
         """Free the keys and close the sockets. Done twice is done once."""

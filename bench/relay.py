@@ -49,7 +49,13 @@ class Relay:
         command = [*PUENTE, "relay", "--control", f"unix:{self._folder}/control"]
         with (self._folder / "log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *command, cwd=TREE, env=environment, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL
+                *command,
+                cwd=TREE,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
             )
         try:
             await self._answering()
