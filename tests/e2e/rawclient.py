@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from typing import Any
 
 import aiohttp
@@ -18,7 +19,7 @@ Json = dict[str, Any]
 async def post(product: Product, path: str, body: bytes | Json, **headers: str) -> tuple[int, Json]:
     """POST to the API; return status and parsed answer."""
     async with aiohttp.ClientSession() as http:
-        sent: Any = {"json": body} if isinstance(body, dict) else {"data": body}
+        sent: Any = {"json": body} if isinstance(body, dict) else {"data": io.BytesIO(body)}
         if not isinstance(body, dict):
             headers.setdefault("Content-Type", "application/json")
         async with http.post(product.url + path, headers=headers, **sent) as answer:

@@ -17,12 +17,12 @@ from tests.e2e.rawclient import Json, RawClient, post, session
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-KEY = "a key of these tests, and of nothing else"
+KEY = "a-key-of-these-tests-and-of-nothing-else"
 MARK = "Zxqvw Ilegible"
 """A text that would be found in the log if what a client sends were repeated there."""
 CONSENT = {"version": "1", "language": "es-MX", "accepted_at_ms": 1_700_000_000_000}
 JOIN = {"reason": MARK, "languages": ["es"], "skill": "general", "consent": CONSENT}
-WRONG_SHAPES: list[Any] = [None, [], 42, {"zzz": MARK}, {"generation": "x", "leg": {}, "text": ["y"]}]
+WRONG_SHAPES: list[Any] = [MARK, [], 42, {"zzz": MARK}, {"generation": "x", "leg": {}, "text": ["y"]}]
 
 Enter = Callable[[str], Awaitable[RawClient]]
 
@@ -163,6 +163,7 @@ async def test_ten_megabytes_close_the_socket_and_nothing_else(product: Product,
     await client.gone()
     assert other.connected
     assert (await other.ask("join", JOIN))["ok"] is True
+    assert (await other.ask("leave", {}))["ok"] is True
 
 
 async def test_nobody_acts_for_somebody_else(product: Product, enter: Enter) -> None:
