@@ -126,14 +126,18 @@ class Relay:
 
     async def close(self) -> None:
         """End all legs and close everything."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.stop_timer()
         for leg in list(self.legs.values()):
             self._end(leg, "stopped")
         await self.settled()
         await self._port.close()
         self.events.release()
+
+    def stop_timer(self) -> None:
+        """Stop the timers; `tick` can still be called."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def drain(self) -> None:
         """Refuse new legs from now on; those that stand stay."""
