@@ -32,51 +32,70 @@ _dropped = Counter("puente_http_connections_dropped_total", "Connections closed 
 
 
 class Listener:
-    """Serves one app at one address."""
+    """Serves one app at one address: `bind`, `start`, and `stop`."""
 
-    def __init__(self, app: web.Application, *, https: bool = False, head_timeout_s: float = HEAD_TIMEOUT_S) -> None:
+    def __init__(self, *, https: bool = False, head_timeout_s: float = HEAD_TIMEOUT_S) -> None:
         self._https = https
         self._head_timeout_s = head_timeout_s
         self._waiting: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
-        self._server: asyncio.Server | None = None
-        app.middlewares.insert(0, self._heard)
+        self._sockets: list[socket.socket] = []
+        self._servers: list[asyncio.Server] = []
+        self._runner: web.AppRunner | None = None
 
     @property
     def port(self) -> int:
-        """The port that is listened on. Raises RuntimeError before `start`."""
-        if self._server is None or not self._server.sockets:
-            raise RuntimeError("not listening")
-        port: int = self._server.sockets[0].getsockname()[1]
+        """The port that was taken. Raises RuntimeError before `bind`."""
+        if not self._sockets:
+            raise RuntimeError("not bound")
+        port: int = self._sockets[0].getsockname()[1]
         return port
 
     @property
     def connections(self) -> int:
         """How many connections stand."""
-        return len(self._runner.server.connections) if self._runner.server is not None else 0
+        server = self._runner.server if self._runner is not None else None
+        return len(server.connections) if server is not None else 0
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen. Raises OSError when the address is taken or not ours."""
+    async def bind(self, host: str, port: int) -> None:
+        """Take the address; nothing is answered yet. Raises OSError when it is taken or not ours."""
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            taken = socket.socket(family, kind, protocol)
+            self._sockets.append(taken)
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            taken.bind(address)
+
+    async def start(self, app: web.Application) -> None:
+        """Answer with this app."""
+        app.middlewares.insert(0, self._heard)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
-        self._server = await asyncio.get_running_loop().create_server(
-            self._protocol, host, port, backlog=BACKLOG, reuse_address=True
-        )
+        loop = asyncio.get_running_loop()
+        for bound in self._sockets:
+            self._servers.append(await loop.create_server(self._protocol, sock=bound, backlog=BACKLOG))
 
-    async def pause(self) -> None:
+    def pause(self) -> None:
         """Take no new connections; the standing ones go on."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
+        for bound in self._sockets:
+            bound.close()
+        self._servers.clear()
+        self._sockets.clear()
 
     async def stop(self) -> None:
         """Close every connection and clean up the app."""
-        await self.pause()
+        self.pause()
         for timer in self._waiting.values():
             timer.cancel()
         self._waiting.clear()
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
 
     def _protocol(self) -> asyncio.BaseProtocol:
-        server = self._runner.server
+        server = self._runner.server if self._runner is not None else None
         if server is None or len(server.connections) >= MAX_CONNECTIONS:
             _dropped.labels("full").inc()
             return _Refuse()

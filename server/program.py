@@ -79,7 +79,7 @@ class Program:
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 if self._listener is not None:
-                    await self._listener.pause()
+                    self._listener.pause()
                 if self._signaling is not None:
                     await self._signaling.drain(RECONNECT_MS)
                     await self._until_moved()
@@ -90,6 +90,8 @@ class Program:
     async def _start(self) -> None:
         settings = self._settings
         keys = settings.keys()
+        https = (settings.public_url or "").startswith("https://")
+        listener = await self._bind(https=https)
         database = await self._open_database()
         store = await self._open_store()
         relay = await self._open_relay()
@@ -97,7 +99,13 @@ class Program:
         people, visits = People(database), Visits(database, PROGRAMME)
         tickets = Tickets(derived(keys, TOKENS))
         signaling = Signaling(
-            store=store, relay=relay, directory=people, journal=visits, tickets=tickets, programme=PROGRAMME
+            store=store,
+            relay=relay,
+            directory=people,
+            journal=visits,
+            tickets=tickets,
+            programme=PROGRAMME,
+            origins=self._origins(),
         )
         pages = Pages(self._dist)
         demo = None
@@ -108,7 +116,6 @@ class Program:
 
         health = Health(_checks(pages, database, relay, signaling), relay)
         sessions = Sessions(tickets, people, demo, settings.trusted_proxies)
-        https = (settings.public_url or "").startswith("https://")
         app = make_app(pages, sessions, health, demo, https=https)
         signaling.attach(app)
         add_pages(app, pages)
@@ -116,14 +123,29 @@ class Program:
         await signaling.start()
         self._stack.push_async_callback(signaling.stop)
         self._signaling = signaling
-        listener = Listener(app, https=https)
+        # Again, so that connections end before what they use does.
+        self._stack.push_async_callback(listener.stop)
+        await listener.start(app)
+        log.info("serving", url=self.url, store=store.kind, database=database.engine.dialect.name, pid=os.getpid())
+
+    def _origins(self) -> list[str] | None:
+        """Whose pages may connect: those of the public address, and of this very machine; without a public address
+        those that come from where they connect to."""
+        if self._settings.public_url is None:
+            return None
+        port = self._listener.port if self._listener is not None else self._settings.http_port
+        return [self._settings.public_url, f"http://localhost:{port}", f"http://127.0.0.1:{port}"]
+
+    async def _bind(self, *, https: bool) -> Listener:
+        """Take the HTTP address first: nothing is started in vain when somebody else has it."""
+        settings = self._settings
+        listener = self._listener = Listener(https=https)
         self._stack.push_async_callback(listener.stop)
         try:
-            await listener.start(settings.http_host, settings.http_port)
+            await listener.bind(settings.http_host, settings.http_port)
         except OSError as error:
             raise StartError(address_in_words(settings.http_host, settings.http_port, error)) from None
-        self._listener = listener
-        log.info("serving", url=self.url, store=store.kind, database=database.engine.dialect.name, pid=os.getpid())
+        return listener
 
     async def _until_moved(self) -> None:
         until_s = asyncio.get_running_loop().time() + MOVE_TIME_S

@@ -98,7 +98,7 @@ class RelayProcess:
         )
         try:
             await self._until_it_answers(self._child)
-        except RelayStartError:
+        except BaseException:  # also when starting is cancelled: nothing stays behind
             await self._end()
             raise
 

@@ -54,8 +54,9 @@ async def test_without_https_browsers_are_not_told_to_insist_on_it() -> None:
     """HSTS on a plain address would lock people out."""
     app = web.Application()
     protect(app, https=False)
-    listener = Listener(app)
-    await listener.start("127.0.0.1", 0)
+    listener = Listener()
+    await listener.bind("127.0.0.1", 0)
+    await listener.start(app)
     try:
         head, _ = await _exchange(listener.port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert "strict-transport-security" not in head.lower()
@@ -122,8 +123,9 @@ async def test_a_fault_of_ours_says_and_logs_nothing_private() -> None:
     app = web.Application()
     Answers(Pages()).install(app)
     app.router.add_get("/broken", broken)
-    listener = Listener(app)
-    await listener.start("127.0.0.1", 0)
+    listener = Listener()
+    await listener.bind("127.0.0.1", 0)
+    await listener.start(app)
     try:
         with capture_logs() as logs:
             head, body = await _exchange(
@@ -170,8 +172,9 @@ async def _exchange(port: int, sent: bytes) -> tuple[str, str]:
 )
 async def test_what_is_not_http_gets_the_same_kind_of_refusal(sent: bytes) -> None:
     """Typed, with the policy, and without a word of it in the log."""
-    listener = Listener(web.Application(), https=True)
-    await listener.start("127.0.0.1", 0)
+    listener = Listener(https=True)
+    await listener.bind("127.0.0.1", 0)
+    await listener.start(web.Application())
     try:
         with capture_logs() as logs:
             head, body = await _exchange(listener.port, sent)
@@ -186,8 +189,9 @@ async def test_what_is_not_http_gets_the_same_kind_of_refusal(sent: bytes) -> No
 
 async def test_a_head_that_never_ends_is_cut_off() -> None:
     """A client that sends a byte now and then holds its connection no longer than the deadline; others are served."""
-    listener = Listener(web.Application(), head_timeout_s=0.2)
-    await listener.start("127.0.0.1", 0)
+    listener = Listener(head_timeout_s=0.2)
+    await listener.bind("127.0.0.1", 0)
+    await listener.start(web.Application())
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n")

@@ -147,10 +147,9 @@ async def test_restarts_back_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         await sleep(delay_s)
 
     monkeypatch.setattr(relay_process.asyncio, "sleep", note)
-    watching = asyncio.create_task(process._restart_when_it_ends())
+    process._watching = asyncio.create_task(process._restart_when_it_ends())
     await until(lambda: len(pauses) >= 7, 30)
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    await process.stop()
     assert pauses[:7] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
