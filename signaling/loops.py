@@ -27,7 +27,7 @@ class Loops:
         """Run `turn` again and again; after a failure with a pause that grows to `LAST_PAUSE_S`."""
         self._start(name, self._repeat(name, turn))
 
-    def once(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def once(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` beside everything else."""
         self._start(name, self._once(name, work))
 
@@ -41,7 +41,7 @@ class Loops:
 
     async def _repeat(self, name: str, turn: Callable[[], Awaitable[None]]) -> None:
         pause_s = FIRST_PAUSE_S
-        while True:
+        while not self._is_stopped:
             try:
                 await turn()
                 pause_s = FIRST_PAUSE_S
@@ -53,9 +53,9 @@ class Loops:
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, LAST_PAUSE_S)
 
-    async def _once(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _once(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except Exception as error:
             LOOP_FAILURES.labels(name).inc()
             log.warning("live.task_failed", task=name, error=type(error).__name__)
@@ -67,7 +67,8 @@ class Loops:
             tasks = list(self._tasks)
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # Said again when it was not heard: redis-py swallows a cancellation that comes while it connects.
+            await asyncio.wait(tasks, timeout=0.5)
 
     def __len__(self) -> int:
         return len(self._tasks)

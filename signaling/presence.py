@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from pydantic import ValidationError
@@ -123,7 +124,7 @@ class Presence:
         session.connection = (await self._attach(session)).connection
         before = self._sessions.add(session)
         if before is not None and before.is_open:
-            self._loops.once("replace", self._replace(before))
+            self._loops.once("replace", partial(self._replace, before))
 
     async def _person(self, namespace: str, ticket: str) -> Person:
         try:
@@ -170,7 +171,7 @@ class Presence:
         session = self._sessions.of_socket(namespace, sid)
         if session is not None:
             session.is_open = False
-            self._loops.once("hold", self._hold(session))
+            self._loops.once("hold", partial(self._hold, session))
 
     async def _hold(self, session: Session) -> None:
         accepted = session.visit is not None and session.visit.accepted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from redis.exceptions import RedisError
 
@@ -40,7 +41,7 @@ class Refresh:
         session.is_stale = True
         if not session.is_refreshing:
             session.is_refreshing = True
-            self._loops.once("refresh", self._run(session))
+            self._loops.once("refresh", partial(self._run, session))
 
     def wake_person(self, side: Side, person: str) -> None:
         """A snapshot is due for this person, if connected here."""
@@ -77,7 +78,7 @@ class Refresh:
         await self._sockets.emit(session.namespace, session.sid, "snapshot", snapshot)
         visit, held = session.visit, session.leg
         if visit is not None and visit.accepted and held is not None and not held.in_room:
-            self._loops.once("ensure_media", self.ensure_media(session))
+            self._loops.once("ensure_media", partial(self.ensure_media, session))
 
     async def _of_patient(self, session: Session) -> PatientSnapshot:
         view = await self._pairing.patient(session.person.id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from media.client import RelayRefused, RelayUnreachable
 from media.control import EventKind
 from signaling.legs import Legs
@@ -51,7 +53,7 @@ class RelayEvents:
         if kind in ("connected", "active"):
             held.silent = False
             session.media_lost.clear()
-            self._loops.once("ensure_media", self._refresh.ensure_media(session))
+            self._loops.once("ensure_media", partial(self._refresh.ensure_media, session))
         elif kind == "silent":
             held.silent = True
             await self._lost(session)
