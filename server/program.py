@@ -54,7 +54,7 @@ class Program:
         self._listener: Listener | None = None
         self._signaling: Signaling | None = None
         self.relay_process: RelayProcess | None = None
-        self.database: Database | None = None
+        self.visits: Visits | None = None
 
     @property
     def url(self) -> str:
@@ -96,7 +96,8 @@ class Program:
         store = await self._open_store()
         relay = await self._open_relay()
 
-        people, visits = People(database), Visits(database, PROGRAMME)
+        people = People(database)
+        visits = self.visits = Visits(database, PROGRAMME)
         tickets = Tickets(derived(keys, TOKENS))
         signaling = Signaling(
             store=store,
@@ -164,7 +165,6 @@ class Program:
                 raise StartError("PUENTE_DATABASE_URL: the schema is not this version's; run `puente migrate` first")
         except (sa.exc.SQLAlchemyError, OSError) as error:
             raise StartError(trouble(error)) from None
-        self.database = database
         return database
 
     async def _open_store(self) -> Store:
