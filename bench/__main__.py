@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from playwright.async_api import Error as PlaywrightError
+
 from bench import junk, legs, machine
 from bench.accept import accept
 from bench.figures import Row, Unfit, keep, print_table
@@ -41,8 +43,8 @@ async def _measure(name: str, title: str, section: Section) -> bool:
     try:
         async with asyncio.timeout(SECTION_TIMEOUT_S):
             rows = list(await section())
-    except Unfit as error:
-        rows = [Row(name, "not measured", "", False, str(error))]
+    except (Unfit, PlaywrightError) as error:
+        rows = [Row(name, "not measured", "", False, str(error).partition("\n")[0])]
     except TimeoutError:
         rows = [Row(name, "not measured", "", False, f"took more than {SECTION_TIMEOUT_S:.0f} s")]
     print_table(f"{name}: {title} ({time.monotonic() - began:.0f} s)", rows)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from playwright.async_api import Browser, Page
 
-from bench.figures import Row, at_most, spread
+from bench.figures import Row, Unfit, at_most, spread
 from bench.product import Product, chromium, demo, participant
 
 LIMIT_MS = 500.0
-CALLS = 7
+CALLS = 5
 STEP_TIMEOUT_MS = 20_000
+ASK_EVERY_MS = 100
 
 WATCH = """
 () => {
@@ -21,14 +22,15 @@ WATCH = """
     if (!event.target.closest("[data-testid=offer-accept]")) return;
     const pressed = event.timeStamp;
     const look = () => {
-      const video = document.querySelector("[data-testid=call-remote-video]");
+      const place = document.querySelector("[data-testid=call-remote-video]");
+      const video = place?.matches("video") ? place : place?.querySelector("video");
       if (!video) return void requestAnimationFrame(look);
       video.requestVideoFrameCallback((now, frame) => {
         found.frame = { ms: frame.expectedDisplayTime - pressed, width: frame.width, height: frame.height };
       });
     };
     look();
-  }, { capture: true, once: true });
+  }, { capture: true });
 }
 """
 """Counts from the press as the browser saw it to when the first frame of the other side is due on the screen."""
@@ -36,6 +38,16 @@ WATCH = """
 
 async def _press(tab: Page, test_id: str) -> None:
     await tab.get_by_test_id(test_id).click(timeout=STEP_TIMEOUT_MS)
+
+
+async def _frame_ms(nurse: Page) -> float:
+    """Wait for the frame. By asking again: `wait_for_function` needs what the pages' policy forbids."""
+    for _ in range(STEP_TIMEOUT_MS // ASK_EVERY_MS):
+        frame = await nurse.evaluate("() => window.__puenteBench.frame")
+        if frame is not None:
+            return float(frame["ms"])
+        await nurse.wait_for_timeout(ASK_EVERY_MS)
+    raise Unfit("the nurse never saw a frame of the patient")
 
 
 async def _one_call(browser: Browser, product: Product) -> float:
@@ -55,10 +67,9 @@ async def _one_call(browser: Browser, product: Product) -> float:
         # A person takes a moment to read the offer; the nurse's leg is connecting meanwhile.
         await nurse.wait_for_timeout(1000)
         await _press(nurse, "offer-accept")
-        shown = await nurse.wait_for_function("() => window.__puenteBench.frame", timeout=STEP_TIMEOUT_MS)
-        frame: dict[str, float] = await shown.json_value()
+        shown_ms = await _frame_ms(nurse)
         await _press(nurse, "end-consult")
-        return float(frame["ms"])
+        return shown_ms
     finally:
         await patient_window.close()
         await nurse_window.close()
@@ -68,6 +79,8 @@ async def accept() -> Sequence[Row]:
     """The section `accept`."""
     async with demo() as product, chromium() as browser:
         times = [await _one_call(browser, product) for _ in range(CALLS)]
-    note = f"{CALLS} calls, {spread(times)} ms; largest {max(times):.0f} ms"
-    middle = statistics.median(times)
-    return [at_most("accept to first frame, median", middle, LIMIT_MS, "ms", note=note, values=times)]
+    note = f"{CALLS} calls between people who were never there before"
+    return [
+        at_most("accept to first frame, median", statistics.median(times), LIMIT_MS, "ms", note=note, values=times),
+        at_most("the slowest", max(times), LIMIT_MS, "ms", note=spread(times)),
+    ]
