@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import traceback
+from dataclasses import dataclass
 from html import escape
 
 import structlog
@@ -29,12 +30,28 @@ _CODES: dict[int, RefusalCode] = {
     500: "internal",
     503: "unavailable",
 }
-_WORDS: dict[RefusalCode, tuple[str, str]] = {
-    "not_found": ("Esta página no existe", "Revise la dirección o pida un enlace nuevo. Su consulta sigue igual."),
-    "rate_limited": ("Espere un momento", "Hubo muchas visitas desde su red. Intente otra vez en un minuto."),
-    "unavailable": ("No estamos disponibles ahora", "Intente otra vez en un minuto. Su consulta sigue igual."),
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a page for people says: what happened, what to do, and one thing to press."""
+
+    title: str
+    message: str
+    label: str = "Intentar otra vez"
+    href: str = ""
+    """Empty: this very address."""
+
+
+_WORDS: dict[RefusalCode, Words] = {
+    "not_found": Words(
+        "Esta página no existe", "Abra el enlace que recibió. Si ya no sirve, pida uno nuevo.", "Ir al inicio", "/"
+    ),
+    "rate_limited": Words("Espere un momento", "Hubo muchas visitas desde su red. Intente otra vez en un minuto."),
+    "unavailable": Words("No estamos disponibles ahora", "Intente otra vez en un minuto. Su consulta sigue abierta."),
 }
-_OTHER_WORDS = ("Algo falló de nuestro lado", "Intente otra vez. Su consulta sigue igual.")
+_OTHER_WORDS = Words("Algo falló de nuestro lado", "Intente otra vez. Su consulta sigue abierta.")
+FRONT_DOOR = Words("Teleconsulta", "Para entrar, abra el enlace que recibió.", href="/")
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 """Asked every few seconds by machines: counted, not logged."""
 
@@ -98,15 +115,22 @@ class Answers:
         answer = refusal(refused)
         if request.path.startswith("/api/") or "text/html" not in request.headers.get(hdrs.ACCEPT, ""):
             return answer
-        title, text = _WORDS.get(refused.code, _OTHER_WORDS)
-        page = self._pages.filled(
-            "error", STATUS[refused.code], title=escape(title), text=escape(text), code=escape(request_id[:8].upper())
+        page = word_page(
+            self._pages, _WORDS.get(refused.code, _OTHER_WORDS), STATUS[refused.code], request_id[:8].upper()
         )
         if page is None:
             return answer
         if hdrs.RETRY_AFTER in answer.headers:
             page.headers[hdrs.RETRY_AFTER] = answer.headers[hdrs.RETRY_AFTER]
         return page
+
+
+def word_page(pages: Pages, words: Words, status: int, code: str = "") -> web.Response | None:
+    """The words as a page, or None when the front end is not built. `code` is what people can say on the phone."""
+    return pages.filled(
+        "error", status, lang="es-MX", title=escape(words.title), message=escape(words.message), code=escape(code),
+        action_href=escape(words.href), action_label=escape(words.label),
+    )  # fmt: skip
 
 
 def count_refused(code: RefusalCode) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from server.answers import Answers
-from server.api import MAX_BODY_BYTES, Endpoint, add_routes
+from server.answers import FRONT_DOOR, Answers, word_page
+from server.api import MAX_BODY_BYTES, Endpoint, Handler, add_routes
 from server.demo import Demo
 from server.health import Health
 from server.openapi import describe
@@ -23,7 +23,7 @@ def make_app(pages: Pages, sessions: Sessions, health: Health, demo: Demo | None
     add_endpoints(app, [*health.endpoints(), *sessions.endpoints()])
     if demo is not None:
         app.router.add_get("/demo", demo.page)
-    app.router.add_get("/", _to_demo if demo is not None else pages.serve)
+    app.router.add_get("/", _to_demo if demo is not None else _front_door(pages))
     return app
 
 
@@ -42,6 +42,18 @@ def add_endpoints(app: web.Application, endpoints: list[Endpoint]) -> None:
 def add_pages(app: web.Application, pages: Pages) -> None:
     """Serve the built files at every path that nothing else answers; last, since routes are tried in order."""
     app.router.add_get("/{path:.*}", pages.serve)
+
+
+def _front_door(pages: Pages) -> Handler:
+    """Nobody comes in here without a link."""
+
+    async def front_door(_request: web.Request) -> web.Response:
+        page = word_page(pages, FRONT_DOOR, 200)
+        if page is None:
+            raise web.HTTPNotFound
+        return page
+
+    return front_door
 
 
 async def _to_demo(_request: web.Request) -> web.Response:

@@ -117,8 +117,12 @@ def dist(tmp_path: Path) -> Path:
     (folder / "assets").mkdir(parents=True)
     (folder / "patient.html").write_text("<!doctype html><title>patient</title>")
     (folder / "staff.html").write_text("<!doctype html><title>staff</title>")
-    (folder / "demo.html").write_text("<!doctype html><title>demo</title>$links")
-    (folder / "error.html").write_text("<!doctype html><h1>$title</h1><p>$text</p><b>$code</b>")
+    row = '<template id="row-{}"><a class="{}" data-testid="demo-NAME" href="ADDRESS">TITLE HELP</a></template>\n'
+    rows = "".join(row.format(role, role) for role in ("patient", "nurse"))
+    (folder / "demo.html").write_text(f"<!doctype html><title>demo</title>$links\n{rows}</html>")
+    (folder / "error.html").write_text(
+        '<!doctype html><html lang="$lang"><h1>$title</h1>$message<b>$code</b><a href="$action_href">$action_label</a>'
+    )
     (folder / "robots.txt").write_text("User-agent: *\nDisallow: /\n")
     script = folder / "assets" / "main-0a1b2c3d.js"
     script.write_text("export const answer = 42;\n" * 50)

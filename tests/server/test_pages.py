@@ -108,6 +108,7 @@ async def test_people_get_an_error_page_and_programs_get_json(site: Site) -> Non
     text = await page.text()
     assert "Esta página no existe" in text
     assert page.headers["X-Request-Id"][:8].upper() in text
+    assert "$" not in text
     for path, headers in (("/nothing", {}), ("/api/nothing", {"Accept": "text/html"})):
         answer = await site.client.get(path, headers=headers)
         assert (answer.status, answer.content_type) == (404, "application/json")
@@ -122,6 +123,9 @@ async def test_the_demo_page_has_the_links(site: Site) -> None:
     for key in ("patient", "patient2", "nurse", "nurse2"):
         assert f'data-testid="demo-{key}"' in text
     assert text.count("#t=") == 4
+    assert text.count('class="patient"') == text.count('class="nurse"') == 2
+    assert "<template" not in text
+    assert "ADDRESS" not in text
     assert page.headers["Cache-Control"] == "no-store"
 
 

@@ -190,9 +190,11 @@ async def test_outside_of_demo_mode_there_is_no_demo(tmp_path: Path, dist: Path,
     program = Program(_settings(tmp_path), dist=dist)
     await program.start()
     try:
-        for path in ("/demo", "/"):
-            async with http.get(f"{program.url}{path}") as answer:
-                assert answer.status == 404
+        async with http.get(f"{program.url}/demo") as answer:
+            assert answer.status == 404
+        async with http.get(f"{program.url}/") as answer:
+            assert (answer.status, answer.content_type) == (200, "text/html")
+            assert "abra el enlace que recibió" in await answer.text()
         async with http.post(f"{program.url}/api/session", json={"link": link}) as answer:
             assert (answer.status, (await answer.json())["error"]["code"]) == (403, "link_invalid")
     finally:
