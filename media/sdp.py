@@ -35,7 +35,7 @@ VIDEO_PTS = (VP8, VP9, AV1, H264)
 too, and the cheapest of the four on a phone without a hardware encoder; the others are negotiated at the same time so
 that a sender can be moved to one of them within the call."""
 
-AUDIO_LEVEL_ID, ABS_SEND_TIME_ID, VIDEO_ORIENTATION_ID, DEPENDENCY_DESCRIPTOR_ID = 1, 2, 5, 6
+AUDIO_LEVEL_ID, ABS_SEND_TIME_ID, VIDEO_ORIENTATION_ID = 1, 2, 5
 
 MIDS = ("0", "1", "2", "3", "4", "5")
 KINDS = ("audio", "video", "audio", "video", "audio", "video")
@@ -51,6 +51,8 @@ _FMTP = {
     AV1: "level-idx=5;profile=0;tier=0",
     H264: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
 }
+# No dependency descriptor: its frame numbers start again with every source, and Chromium then drops the new source's
+# keyframes as older than what it has, for as many seconds as the call has lasted.
 _EXTMAPS = {
     "audio": {
         AUDIO_LEVEL_ID: "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
@@ -59,9 +61,6 @@ _EXTMAPS = {
     "video": {
         ABS_SEND_TIME_ID: "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
         VIDEO_ORIENTATION_ID: "urn:3gpp:video-orientation",
-        DEPENDENCY_DESCRIPTOR_ID: (
-            "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
-        ),
     },
 }
 # No transport-cc: without its feedback Chromium falls to 30 kbit/s. No NACK for audio: a late syllable is no better
