@@ -16,7 +16,8 @@ let toggle = false;
 for (const name of readdirSync(DIST, { recursive: true })) {
   if (!/\.(html|css|js)$/.test(name)) continue;
   const text = readFileSync(join(DIST, name), "utf8");
-  for (const [files, pattern, what] of FORBIDDEN) if (files.test(name) && pattern.test(text)) faults.push(`${name}: ${what}`);
+  for (const [files, pattern, what] of FORBIDDEN)
+    if (files.test(name) && pattern.test(text)) faults.push(`${name}: ${what}`);
   if (/--D:\s+;/.test(text) && /--L:\s+;/.test(text)) toggle = true;
 }
 if (!toggle) faults.push("the stylesheet lost `--L: ;` or `--D: ;`: light and dark would be the same");

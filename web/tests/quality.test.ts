@@ -30,7 +30,11 @@ describe("look", () => {
 
   it("counts loss between two looks, not since the start", () => {
     const first = look([{ type: "inbound-rtp", id: "a", packetsReceived: 100, packetsLost: 50 }], null, true);
-    const second = look([{ type: "inbound-rtp", id: "a", packetsReceived: 190, packetsLost: 60 }], first.counters, true);
+    const second = look(
+      [{ type: "inbound-rtp", id: "a", packetsReceived: 190, packetsLost: 60 }],
+      first.counters,
+      true,
+    );
     expect(second.sample.loss).toBeCloseTo(0.1);
   });
 

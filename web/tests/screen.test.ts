@@ -46,7 +46,8 @@ describe("the patient's screen", () => {
   });
 
   it("follows the visit whatever was pressed before", () => {
-    for (const state of ["waiting", "offered", "suspended"] as const) expect(screenOf(patient(state), LOCAL)).toBe("wait");
+    for (const state of ["waiting", "offered", "suspended"] as const)
+      expect(screenOf(patient(state), LOCAL)).toBe("wait");
     for (const state of ["connecting", "in_call"] as const) expect(screenOf(patient(state), LOCAL)).toBe("call");
     expect(screenOf(patient("ended"), { ...LOCAL, presence: "leaving" })).toBe("after");
   });
@@ -127,7 +128,8 @@ describe("rung", () => {
 });
 
 describe("the nurse's screen", () => {
-  const staff = (part: Partial<StaffSnapshot>) => ({ state: "idle", call: null, call_state: null, ...part }) as StaffSnapshot;
+  const staff = (part: Partial<StaffSnapshot>) =>
+    ({ state: "idle", call: null, call_state: null, ...part }) as StaffSnapshot;
 
   it("shows the call whenever there is one, also while the link is gone", () => {
     expect(staffScreenOf(staff({}), "up", null)).toBe("home");
