@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from media.room import Room
 
 MAX_CREDENTIALS = 3
-"""Generations of ICE credentials accepted at a time: the one in use and the newest offered."""
+"""Generations of ICE credentials accepted at a time: the one in use and the two offered last."""
 
 MAX_NEW_SSRCS = 8
 NEW_SSRC_WINDOW_S = 60.0
@@ -173,7 +173,7 @@ class Leg:
         """Make the credentials of ICE restart `restart`; returns those that are no longer accepted."""
         self.restart = restart
         self.credentials.append(IceCredentials.fresh())
-        retired = self.credentials[1:-1] if len(self.credentials) > MAX_CREDENTIALS else []
+        retired = self.credentials[1:2] if len(self.credentials) > MAX_CREDENTIALS else []  # the first is in use
         self.credentials = [c for c in self.credentials if c not in retired]
         return retired
 
@@ -243,7 +243,10 @@ class Leg:
     # ---- SSRCs that were not announced
 
     def on_new_ssrc(self, ssrc: int, payload_type: int, now_s: float) -> bool:
-        """Say whether a packet of an unknown SSRC may be decrypted: a payload type of ours, and within the budget."""
+        """Say whether a packet of an unknown SSRC may be decrypted: a payload type of ours, and within the budget.
+
+        Forged packets do not use up the budget: libsrtp keeps no state of them.
+        """
         answer = self.answered
         if answer is None or ssrc in self.sinks:
             return False
@@ -253,13 +256,11 @@ class Leg:
         ]
         if payload_type not in sent:
             return False
-        if len(self._new_ssrcs) == MAX_NEW_SSRCS and now_s - self._new_ssrcs[0] < NEW_SSRC_WINDOW_S:
-            return False
-        self._new_ssrcs.append(now_s)
-        return True
+        return len(self._new_ssrcs) < MAX_NEW_SSRCS or now_s - self._new_ssrcs[0] >= NEW_SSRC_WINDOW_S
 
     def on_latched(self, ssrc: int, payload_type: int, now_s: float) -> None:
         """Take a proven SSRC as that of the track to which its payload type belongs."""
+        self._new_ssrcs.append(now_s)
         if payload_type in RTX_OF.values():
             self._assign_rtx(self.video, ssrc)
             return

@@ -21,6 +21,8 @@ from media.srtp import Srtp
 
 CERTIFICATE = Certificate()
 _serial = itertools.count(1)
+opened: list[RawClient] = []
+"""Clients with a socket, for the fixture that closes what a failed test left open."""
 
 
 def rtp_packet(
@@ -151,6 +153,8 @@ class RawClient:
         else:
             self.transport, self.protocol = await loop.create_connection(lambda: _Tcp(self), *address)
         self.sockets.append(self.transport)
+        if self not in opened:
+            opened.append(self)
 
     def send(self, data: bytes) -> None:
         if self.kind == "udp":
@@ -214,6 +218,8 @@ class RawClient:
             await self.dtls.close()
         for transport in self.sockets:
             transport.close()
+        if self in opened:
+            opened.remove(self)
 
     # ---- media
 

@@ -14,6 +14,8 @@ import pytest
 from media.client import RelayClient, RelayUnreachable
 from media.relay import Relay
 
+from tests.media.client import opened
+
 ROOT = Path(__file__).parents[2]
 
 WORKER = """
@@ -31,6 +33,14 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+@pytest.fixture(autouse=True)
+async def closed_clients() -> AsyncIterator[None]:
+    """Close the clients that a failed test left open."""
+    yield
+    for client in list(opened):
+        await client.close()
 
 
 @pytest.fixture
