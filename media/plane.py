@@ -439,8 +439,7 @@ class PythonPlane:
             self._drop(path)
             if isinstance(path.address, TcpConnection):
                 path.address.close()
-        for source in end.sources.values():
-            self.with_holes.discard(source)
+        self.with_holes = {source for source in self.with_holes if source.end is not end}
 
     def forget_address(self, address: Address) -> None:
         """Let go of an address, because its connection has ended."""

@@ -327,6 +327,7 @@ class Relay:
     def _end(self, leg: Leg, reason: str) -> None:
         """Take a leg out of everything now, and free the rest of it in a task of its own."""
         leg.closed = True
+        leg.end.srtp = None
         del self.legs[leg.id]
         for credentials in leg.credentials:
             self._by_ufrag.pop(credentials.ufrag, None)
