@@ -92,6 +92,7 @@ class JournalFeed:
         self._journal = journal
         self._clock = clock
         self._leased_until_s = float("-inf")
+        self._has_group = False
         self._has_pending = True
         self._tries: dict[str, int] = {}
 
@@ -102,16 +103,22 @@ class JournalFeed:
             await asyncio.sleep(LEASE_S / 5)
             return
         try:
+            if not self._has_group:
+                await self._make_group()
             if self._has_pending:
                 await self._record_pending()
             else:
                 for entry_id, fields in await self._read(">", int(BLOCK_S * 1000)):
                     await self._record(entry_id, fields)
-        except ResponseError as error:
-            if not str(error).startswith("NOGROUP"):
-                raise
-            with suppress(ResponseError):  # another was quicker
-                await self._client.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
+        except ResponseError:
+            # The store may have been emptied, and the group with it.
+            self._has_group = False
+            raise
+
+    async def _make_group(self) -> None:
+        with suppress(ResponseError):  # it exists
+            await self._client.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
+        self._has_group = True
 
     async def release(self) -> None:
         """Let another process go on at once."""

@@ -217,6 +217,8 @@ class Page:
         self.client.on("*", self._hear, namespace=namespace)
         self.is_connected = False
         self.client.on("disconnect", self._disconnected, namespace=namespace)
+        self.client.on("connect_error", self._refused, namespace=namespace)
+        self.refusal: dict[str, Any] = {}
 
     async def _hear(self, event: str, data: Any) -> None:
         async with self._news:
@@ -233,8 +235,22 @@ class Page:
             self.is_connected = False
             self._news.notify_all()
 
+    async def _refused(self, body: dict[str, Any]) -> None:
+        self.refusal = body
+
     async def connect(self, leg: str | None = None, seq: int = 0) -> Page:
-        auth = {"v": 1, "ticket": self.ticket(), "leg": leg, "seq": seq}
+        return await self.connect_with({"v": 1, "ticket": self.ticket(), "leg": leg, "seq": seq})
+
+    async def refused_connect(self, auth: object) -> str:
+        """Connect with this `auth`, which is to be refused; return the code."""
+        with contextlib.suppress(socketio.exceptions.ConnectionError):
+            await self.connect_with(auth)
+            raise AssertionError("connected")
+        assert self.refusal["message"] == self.refusal["data"]["code"], self.refusal
+        return str(self.refusal["message"])
+
+    async def connect_with(self, auth: object) -> Page:
+        """Connect with this `auth`."""
         await self.client.connect(
             self.url, namespaces=[self.namespace], auth=auth, socketio_path="/live/", transports=["websocket"]
         )
