@@ -29,7 +29,8 @@ FILL_TRIES = 3
 LEAST_RETURNED = 0.95  # full histories are asked for here, not an exact count
 SET_UP_LEGS, SET_UP_ROUNDS = 40, 3
 FREED_TIMEOUT_S = 10.0
-SETTLE_S = 1.0
+SETTLE_S = 3.0
+"""A worker gives memory back a moment after the last leg went."""
 
 
 async def _disconnect(server: Relay | Janus, clients: list[Client]) -> None:

@@ -37,6 +37,7 @@ from media.ice import binding_response, parse_request
 from media.leg import Leg, leg_of
 from media.metrics import exposition
 from media.plane import Path, PythonPlane, Source
+from media.reclaim import Reclaiming
 from media.refusal import Refused
 from media.room import Room, RoomFull
 from media.sdp import SdpError, build_offer
@@ -102,6 +103,7 @@ class Relay:
         self._certificate = Certificate()
         self._timer: asyncio.TimerHandle | None = None
         self._endings: set[asyncio.Task[None]] = set()
+        self._reclaiming = Reclaiming()
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -347,6 +349,7 @@ class Relay:
             await leg.finish()
         finally:
             self.plane.forget(leg.end)
+            self._reclaiming.ended(self._clock())
 
     # ---- datagrams that are not media
 
@@ -412,6 +415,7 @@ class Relay:
         if self._tick % TICKS_PER_WATCH == 0:
             for leg in tuple(self.legs.values()):
                 self._watch(leg, now_s)
+            self._reclaiming.tick(now_s)
 
     def _watch(self, leg: Leg, now_s: float) -> None:
         """Tell of first media, of silence, and of its end."""
