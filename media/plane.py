@@ -116,7 +116,7 @@ class End:
     )  # fmt: skip
 
     def __init__(self, owner: Owner, now_s: float) -> None:
-        self.owner = owner
+        self.owner: Owner = owner
         self.srtp: Srtp | None = None
         self.path: Path | None = None
         """The path that is sent to: where media last came from, or the one nominated."""
@@ -146,6 +146,27 @@ class Owner(Protocol):
 
     def on_latched(self, ssrc: int, payload_type: int, now_s: float) -> None:
         """Take an unknown SSRC as that of the source with this payload type."""
+
+
+class Nobody:
+    """The owner of an end whose leg is gone; it keeps the leg from being kept by what it kept."""
+
+    def on_dtls(self, datagram: bytes) -> bool:
+        """Take nothing."""
+        return False
+
+    def on_rtcp(self, compound: bytes, now_s: float) -> None:
+        """Take nothing."""
+
+    def on_new_ssrc(self, ssrc: int, payload_type: int, now_s: float) -> bool:
+        """Take nothing."""
+        return False
+
+    def on_latched(self, ssrc: int, payload_type: int, now_s: float) -> None:
+        """Take nothing."""
+
+
+NOBODY = Nobody()
 
 
 class Plane(Protocol):
@@ -440,6 +461,7 @@ class PythonPlane:
             if isinstance(path.address, TcpConnection):
                 path.address.close()
         self.with_holes = {source for source in self.with_holes if source.end is not end}
+        end.owner = NOBODY
 
     def forget_address(self, address: Address) -> None:
         """Let go of an address, because its connection has ended."""
