@@ -57,6 +57,8 @@ export function Viewport(props: {
   call: CallView | null;
   status: CallStatus;
   fit?: boolean;
+  /** A word under the initials, for somebody who only hears. */
+  calm?: string;
   top?: ComponentChildren;
   children?: ComponentChildren;
 }) {
@@ -79,8 +81,12 @@ export function Viewport(props: {
               </div>
               <p class="mid">
                 <b>{name}</b>
-                <br />
-                <span class="soft">{words.call.calm}</span>
+                {props.calm && (
+                  <>
+                    <br />
+                    <span class="soft">{props.calm}</span>
+                  </>
+                )}
               </p>
             </div>
           )}

@@ -18,9 +18,8 @@ export const OWN_AUDIO_MID = "0";
 export const OWN_VIDEO_MID = "1";
 
 const WATCH_MS = 500;
-const LOOK_EVERY_MS = 1_000;
 /** While media flows the relay reports at least once a second; so many looks without a byte are a dead link. */
-const STALL_LOOKS = 3;
+const STALL_LOOKS = 5;
 
 type Offer = LegView & { sdp: string };
 type Carried = Pick<LegView, "leg" | "epoch" | "restart">;
@@ -45,12 +44,11 @@ export class Peer {
   private tracks: { audio: MediaStreamTrack | null; video: MediaStreamTrack | null } = { audio: null, video: null };
   private sending = { audio: false, video: false };
   private counters: Counters | null = null;
-  private lookedAtMs = 0;
   /** Looks in a row in which nothing had arrived. Counted in looks, so that a throttled timer is no silence. */
   private silentLooks = 0;
   private streams = new Map<string, MediaStream>();
   sample: LinkSample = { connected: false, rttMs: null, loss: null };
-  /** Frames of the other side decoded in the last second. */
+  /** Frames of the other side were decoded since the look before. */
   framesFlow = false;
 
   constructor(
@@ -225,7 +223,7 @@ export class Peer {
     const connection = this.connection;
     if (!connection) return;
     const nowMs = Date.now();
-    void this.lookAgain(connection, nowMs);
+    void this.lookAgain(connection);
     this.remedy(this.recovery.step(nowMs, connection.connectionState, this.stalled, this.asks.canAsk()));
   }
 
@@ -246,9 +244,7 @@ export class Peer {
     });
   }
 
-  private async lookAgain(connection: RTCPeerConnection, nowMs: number): Promise<void> {
-    if (nowMs - this.lookedAtMs < LOOK_EVERY_MS - WATCH_MS / 2) return;
-    this.lookedAtMs = nowMs;
+  private async lookAgain(connection: RTCPeerConnection): Promise<void> {
     const report = await connection.getStats().catch(() => null);
     if (!report || connection !== this.connection) return;
     const before = this.counters;

@@ -192,6 +192,7 @@ export class PatientApp {
       riseTone();
       navigator.vibrate?.([200, 100, 200]);
     }
+    scrollTo(0, 0);
     document.title = titleOf(screen);
   }
 

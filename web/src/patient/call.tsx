@@ -35,7 +35,7 @@ export function CallScreen({ app, view, seat }: { app: PatientApp; view: Patient
   return (
     <div class="callwrap">
       <main class="stage full" data-mode="dark">
-        <Viewport name={name} view={seat} call={call} status={status} top={head}>
+        <Viewport name={name} view={seat} call={call} status={status} top={head} calm={words.call.calm}>
           <Lost app={app} view={view} call={call} name={name} />
         </Viewport>
         <SelfView view={seat} flip={() => void app.seat.devices.flip()} settings={() => setMenu(true)} />

@@ -33,7 +33,12 @@ export function WaitScreen({ app, view, seat }: { app: PatientApp; view: Patient
           {offered ? word.offered : word.ahead(position - 1)} {word.soon}
         </p>
       </section>
-      <Note tone="brand" icon="eye" title={word.privacyTitle} text={word.privacyText} />
+      <Note
+        tone="brand"
+        icon="eye"
+        title={word.privacyTitle}
+        text={seat.devices.video ? word.privacyText : word.privacyVoice}
+      />
       <EmergencyNote />
       <p>
         <button type="button" class="btn quiet slim" onClick={() => setAsking(true)} data-testid="leave-queue">

@@ -151,6 +151,7 @@ export const words: Words = {
     keeps: "You keep your place.",
     privacyTitle: "Nobody sees or hears you yet.",
     privacyText: "Your camera will be seen when the consultation starts.",
+    privacyVoice: "You will be heard when the consultation starts.",
     leave: "Leave the line",
     leaveTitle: "Do you want to leave the line?",
     leaveText: "You will lose your place. You can enter again later.",

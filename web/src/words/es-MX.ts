@@ -154,6 +154,7 @@ export const words = {
     keeps: "Conserva su lugar.",
     privacyTitle: "Nadie le ve ni le oye todavía.",
     privacyText: "Su cámara se verá cuando empiece la consulta.",
+    privacyVoice: "Se le oirá cuando empiece la consulta.",
     leave: "Salir de la fila",
     leaveTitle: "¿Quiere salir de la fila?",
     leaveText: "Perderá su lugar. Puede volver a entrar después.",
