@@ -117,6 +117,7 @@ function patient(part: Partial<PatientSnapshot> = {}, view: Partial<PatientView>
       ...part,
     },
     local: { link: "up", sessionLost: null, consented: true, declined: false, presence: null },
+    attended: nurse,
     lostSinceMs: null,
     busy: null,
     failed: null,

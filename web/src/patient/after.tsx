@@ -39,7 +39,7 @@ export function AfterScreen({ app, view }: { app: PatientApp; view: PatientView 
   const { snapshot } = view;
   const word = words.after;
   const reason = snapshot?.ended?.reason ?? "done";
-  const nurse = snapshot?.nurse ?? null;
+  const nurse = view.attended;
   const fromQueue = reason !== "done" && nurse === null;
   const title =
     reason === "done"

@@ -2,7 +2,7 @@ import { callStatus, Seat } from "../call/seat.ts";
 import { Connection } from "../live/connection.ts";
 import { Session, SessionError } from "../live/session.ts";
 import { lowTone, riseTone } from "../media/audio.ts";
-import type { Consent, PatientSnapshot, QueuePlace } from "../protocol.ts";
+import type { Consent, PatientSnapshot, QueuePlace, StaffCard } from "../protocol.ts";
 import { followServerClock } from "../ui/time.ts";
 import { WakeLock } from "../ui/wake.ts";
 import { words } from "../words/index.ts";
@@ -21,6 +21,7 @@ import {
 /** Version of the notice in the catalogues; changes whenever its text does. */
 const CONSENT_VERSION = "2026-11";
 const CONSENT_KEY = "puente.consent";
+const NURSE_KEY = "puente.attended";
 const RETRY_SESSION_MS = 3_000;
 
 /** What the patient's screens are drawn from. */
@@ -28,6 +29,8 @@ export interface PatientView {
   screen: Screen;
   snapshot: PatientSnapshot | null;
   local: Local;
+  /** Who attended this visit: the snapshot names the nurse only while the call is on. */
+  attended: StaffCard | null;
   /** Since when the call is shown as reconnecting; this device's clock. */
   lostSinceMs: number | null;
   busy: "join" | null;
@@ -62,7 +65,8 @@ export class PatientApp {
 
   get view(): PatientView {
     const { snapshot, local, lostSinceMs, busy, failed } = this;
-    return { screen: screenOf(snapshot, local), snapshot, local, lostSinceMs, busy, failed };
+    const attended = snapshot?.nurse ?? attendedBy(snapshot?.visit ?? null);
+    return { screen: screenOf(snapshot, local), snapshot, local, attended, lostSinceMs, busy, failed };
   }
 
   async start(): Promise<void> {
@@ -152,6 +156,7 @@ export class PatientApp {
   private take(snapshot: PatientSnapshot, first: boolean): void {
     followServerClock(snapshot.server_time_ms);
     this.snapshot = snapshot;
+    if (snapshot.nurse) sessionStorage.setItem(NURSE_KEY, JSON.stringify([snapshot.visit, snapshot.nurse]));
     this.local = settlePresence(this.local, snapshot);
     const onAir = isOnAir(this.view.screen);
     this.seat.follow(snapshot.leg, snapshot.call, onAir, first);
@@ -216,6 +221,15 @@ function storedConsent(): Consent | null {
   try {
     const consent = JSON.parse(sessionStorage.getItem(CONSENT_KEY) ?? "null") as Consent | null;
     return consent?.version === CONSENT_VERSION ? consent : null;
+  } catch {
+    return null;
+  }
+}
+
+function attendedBy(visit: string | null): StaffCard | null {
+  try {
+    const [of, nurse] = JSON.parse(sessionStorage.getItem(NURSE_KEY) ?? "[]") as [string?, StaffCard?];
+    return visit !== null && of === visit ? (nurse ?? null) : null;
   } catch {
     return null;
   }
