@@ -62,13 +62,13 @@ def pin(pid: int, core: int | None) -> None:
     """Keep every thread that process `pid` has and will have on `core`, before what else wants to run there."""
     for task in Path(f"/proc/{pid}/task").iterdir():
         _pin_thread(int(task.name), core)
-    _favour(pid)
+    favour(pid)
 
 
 def pin_this_thread(core: int | None) -> None:
     """Keep the calling thread on `core`, likewise."""
     _pin_thread(threading.get_native_id(), core)
-    _favour(os.getpid())
+    favour(os.getpid())
 
 
 def _pin_thread(thread: int, core: int | None) -> None:
@@ -78,8 +78,9 @@ def _pin_thread(thread: int, core: int | None) -> None:
         os.setpriority(os.PRIO_PROCESS, thread, NICE)
 
 
-def _favour(pid: int) -> None:
-    """Where the kernel shares the machine among sessions first, a thread's own niceness says little (sched(7))."""
+def favour(pid: int) -> None:
+    """Prefer the session of process `pid`: where the kernel shares the machine among sessions first, a thread's own
+    niceness says little (sched(7))."""
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text(str(NICE))
 

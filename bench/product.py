@@ -16,7 +16,7 @@ import aiohttp
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
 from bench.figures import Unfit
-from bench.machine import PUENTE, TREE, free_port, require
+from bench.machine import PUENTE, TREE, favour, free_port, require
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
@@ -97,6 +97,7 @@ async def running(command: Sequence[str], data: Path | None = None) -> AsyncIter
                 *command, cwd=TREE, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True,
             )  # fmt: skip
+        favour(process.pid)
         try:
             started_s = await _answers(f"http://127.0.0.1:{port}/demo", process, log)
             yield Product(f"http://localhost:{port}", started_s)
