@@ -52,8 +52,9 @@ MAX_EPOCHS = 8192
 GONE_AFTER_S = 30.0
 """A leg without an authenticated packet for this long is gone; browsers prove themselves every 2.5-5 s."""
 
-QUIET_SILENT_AFTER_S = 6.0
-"""The limit of silence for a leg that sent no media: it makes an ICE check every 2.5 s, and one may be lost."""
+QUIET_SILENT_AFTER_S = 4.0
+"""The limit of silence for a leg that sent no media. Chromium with everything off is heard every 1.4 s (measured: ICE
+checks and RTCP), so two of its packets may be lost."""
 
 MEDIA_GAP_S = 1.0
 """A leg that sent media within this time before it went silent was sending: voice is at least 8 packets a second."""
