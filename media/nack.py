@@ -15,6 +15,11 @@ REPEAT_FLOOR_S = 0.04
 """Shortest time between two requests: two ticks of the engine, however short the round trip."""
 
 
+LOOK_EVERY_S = 0.1
+"""All holes are looked through at most so often, or twice in the time of a repetition where that is shorter. Where much
+is missing looking costs more than asking: at every tick it took a third of an overloaded worker's time."""
+
+
 class _Hole:
     __slots__ = ("next_s", "since_s", "tries")
 
@@ -27,10 +32,12 @@ class _Hole:
 class Missing:
     """The missing packets of one received stream. All times are of one monotonic clock, in seconds."""
 
-    __slots__ = ("_holes", "given_up", "needs_keyframe")
+    __slots__ = ("_fresh", "_holes", "_look_s", "given_up", "needs_keyframe")
 
     def __init__(self) -> None:
         self._holes: dict[int, _Hole] = {}
+        self._fresh: list[int] = []  # not asked for yet
+        self._look_s = float("-inf")  # when to look through all holes again
         self.needs_keyframe = False
         """Something will not come any more. The caller sets it back when it has asked for a keyframe."""
         self.given_up = 0
@@ -44,11 +51,12 @@ class Missing:
         """Note that `count` packets from the sequence number `first` on have not come."""
         if len(self._holes) + count > MAX_MISSING:
             self.given_up += len(self._holes) + count
-            self._holes.clear()
+            self.clear()
             self.needs_keyframe = True
             return
         for sequence in range(first, first + count):
             self._holes[sequence & 0xFFFF] = _Hole(now_s)
+            self._fresh.append(sequence & 0xFFFF)
 
     def arrived(self, sequence: int) -> bool:
         """Note that a late or retransmitted packet came; False if it was not missing, so a duplicate."""
@@ -58,22 +66,41 @@ class Missing:
         """Return the sequence numbers to ask for now, oldest first, and count them as asked for."""
         if not self._holes:
             return []
+        repeat_s = max(rtt_s, REPEAT_FLOOR_S)
+        if now_s < self._look_s:
+            asked = [sequence for sequence in self._fresh if sequence in self._holes]
+            for sequence in asked:
+                self._asked(self._holes[sequence], now_s + repeat_s)
+        else:
+            asked = self._look_through(now_s, repeat_s)
+        self._fresh.clear()
+        return asked
+
+    def _look_through(self, now_s: float, repeat_s: float) -> list[int]:
+        """Ask for all that are due, give up on those that will not come, and settle when to look again."""
         asked: list[int] = []
         hopeless: list[int] = []
-        repeat_s = max(rtt_s, REPEAT_FLOOR_S)
+        next_s = now_s + repeat_s
         for sequence, hole in self._holes.items():
             if now_s - hole.since_s > MAX_AGE_S:
                 hopeless.append(sequence)
-            elif now_s >= hole.next_s:
+                continue
+            if now_s >= hole.next_s:
                 if hole.tries == MAX_TRIES:
                     hopeless.append(sequence)
                     continue
-                hole.tries += 1
-                hole.next_s = now_s + repeat_s
+                self._asked(hole, now_s + repeat_s)
                 asked.append(sequence)
+            next_s = min(next_s, hole.next_s, hole.since_s + MAX_AGE_S)
         if hopeless:
             self._give_up(hopeless)
+        self._look_s = max(next_s, now_s + min(LOOK_EVERY_S, repeat_s / 2))
         return asked
+
+    @staticmethod
+    def _asked(hole: _Hole, next_s: float) -> None:
+        hole.tries += 1
+        hole.next_s = next_s
 
     def _give_up(self, hopeless: list[int]) -> None:
         for sequence in hopeless:
@@ -84,4 +111,6 @@ class Missing:
     def clear(self) -> None:
         """Forget everything: the stream has started anew, or a keyframe has made the holes irrelevant."""
         self._holes.clear()
+        self._fresh.clear()
+        self._look_s = float("-inf")
         self.needs_keyframe = False

@@ -110,3 +110,14 @@ def test_size_and_requests_are_bounded_whatever_happens(steps: list[tuple[str, i
                 asked[number] = asked.get(number, 0) + 1
         assert len(missing) <= MAX_MISSING
     assert all(times <= MAX_TRIES for times in asked.values())
+
+
+def test_much_that_is_missing_is_looked_through_seldom() -> None:
+    """New holes are asked for at once; the others are looked through again after a while, not at every tick."""
+    missing = Missing()
+    missing.gap(0, 100, now_s=0.0)
+    assert len(missing.due(0.0, rtt_s=0.2)) == 100
+    missing.gap(100, 1, now_s=0.02)
+    assert missing.due(0.02, rtt_s=0.2) == [100]
+    assert missing.due(0.1, rtt_s=0.2) == []
+    assert len(missing.due(0.31, rtt_s=0.2)) == 101
