@@ -22,8 +22,12 @@ from tests.e2e.assets import Look
 HERE = Path(__file__).parent
 PROBE = (HERE / "probe.js").read_text()
 POLL_S = 0.1
+SEEN_S = 25.0
+"""What is not seen by then, on a machine that does much else, is not coming."""
 CHROMIUM = "/usr/bin/chromium"
 FIREFOX = "/usr/bin/firefox-esr"
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+"""A small phone, as options of a context."""
 T = TypeVar("T")
 FLAGS = [
     "--no-sandbox",
@@ -43,7 +47,7 @@ class NotSeenError(AssertionError):
     """A condition did not come true in time."""
 
 
-async def until(check: Callable[[], Awaitable[T]], what: str, timeout_s: float = 15.0) -> T:
+async def until(check: Callable[[], Awaitable[T]], what: str, timeout_s: float = SEEN_S) -> T:
     """Poll `check` until it returns something true and return that.
 
     Raises:
@@ -84,7 +88,7 @@ class Party(ABC):
         """Load the page again, as F5 does."""
 
     @abstractmethod
-    async def click(self, testid: str, timeout_s: float = 10.0) -> None:
+    async def click(self, testid: str, timeout_s: float = SEEN_S) -> None:
         """Press the one visible element of this name, waiting until it can be pressed."""
 
     @abstractmethod
@@ -105,26 +109,26 @@ class Party(ABC):
 
     # --- What a test sees
 
-    async def see(self, expression: str, what: str, timeout_s: float = 15.0) -> Any:
+    async def see(self, expression: str, what: str, timeout_s: float = SEEN_S) -> Any:
         """Wait until an expression in the page is true and return its value."""
         return await until(lambda: self.evaluate(expression), f"{self.name}: {what}", timeout_s)
 
-    async def see_element(self, testid: str, timeout_s: float = 15.0) -> None:
+    async def see_element(self, testid: str, timeout_s: float = SEEN_S) -> None:
         """Wait until an element of this name can be seen."""
         expression = f"[...document.querySelectorAll('[data-testid={testid}]')].some(e => e.checkVisibility())"
         await self.see(expression, f"element {testid}", timeout_s)
 
-    async def see_attribute(self, testid: str, attribute: str, value: str, timeout_s: float = 15.0) -> None:
+    async def see_attribute(self, testid: str, attribute: str, value: str, timeout_s: float = SEEN_S) -> None:
         """Wait until an element's attribute has a value."""
         found = f"document.querySelector('[data-testid={testid}]')?.getAttribute('{attribute}')"
         await self.see(f"{found} === {json.dumps(value)}", f"{testid}[{attribute}] = {value}", timeout_s)
 
-    async def see_text(self, testid: str, text: str, timeout_s: float = 15.0) -> None:
+    async def see_text(self, testid: str, text: str, timeout_s: float = SEEN_S) -> None:
         """Wait until an element contains a text."""
         found = f"(document.querySelector('[data-testid={testid}]')?.textContent ?? '')"
         await self.see(f"{found}.includes({json.dumps(text)})", f"{testid} says {text!r}", timeout_s)
 
-    async def see_call(self, state: str, timeout_s: float = 15.0) -> None:
+    async def see_call(self, state: str, timeout_s: float = SEEN_S) -> None:
         """Wait until the call is shown in a state (`connecting`, `connected`, `reconnecting`, `ended`)."""
         await self.see_attribute("call-status", "data-state", state, timeout_s)
 
@@ -132,13 +136,13 @@ class Party(ABC):
         """Return the sums of the page's media statistics."""
         return await self.see("window.__probe?.stats()", "statistics")  # type: ignore[no-any-return]
 
-    async def see_frames(self, timeout_s: float = 15.0, more: int = 5) -> None:
+    async def see_frames(self, timeout_s: float = SEEN_S, more: int = 5) -> None:
         """Wait until frames of the other side are decoded, `more` than there were."""
         before = (await self.stats())["frames"]
         await self.see(f"window.__probe?.stats().then(s => s.frames >= {before + more} || s.frames < {before})",
                        f"{more} more frames decoded than {before}", timeout_s)  # fmt: skip
 
-    async def see_picture(self, look: Look, timeout_s: float = 15.0) -> None:
+    async def see_picture(self, look: Look, timeout_s: float = SEEN_S) -> None:
         """Wait until the other side's picture is shown in the other side's colour."""
 
         async def check() -> bool:
@@ -146,21 +150,21 @@ class Party(ABC):
 
         await until(check, f"{self.name}: picture in {look.name}", timeout_s)
 
-    async def hear(self, pitch_hz: float, timeout_s: float = 15.0) -> None:
+    async def hear(self, pitch_hz: float, timeout_s: float = SEEN_S) -> None:
         """Wait until the strongest pitch received is the one told."""
 
         async def check() -> bool:
-            heard = await self.evaluate("window.__probe?.pitch()")
+            heard = await self.evaluate(f"window.__probe?.pitch(1200, {pitch_hz})")
             return heard is not None and abs(heard - pitch_hz) < 25
 
         await until(check, f"{self.name}: a voice of {pitch_hz} Hz", timeout_s)
 
-    async def hear_something(self, timeout_s: float = 15.0) -> None:
+    async def hear_something(self, timeout_s: float = SEEN_S) -> None:
         """Wait until sound with energy is decoded, more than there was."""
         before = (await self.stats())["audioEnergy"]
         await self.see(f"window.__probe?.stats().then(s => s.audioEnergy > {before} + 1e-4)", "more sound", timeout_s)
 
-    async def hear_nothing(self, timeout_s: float = 15.0) -> None:
+    async def hear_nothing(self, timeout_s: float = SEEN_S) -> None:
         """Wait until a second of what is received is silent."""
 
         async def check() -> bool:
@@ -176,7 +180,7 @@ class ChromiumParty(Party):
         super().__init__(name, look, look.pitch_hz)
         self.context = context
         self.page = page
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(SEEN_S * 1000)
         page.on("pageerror", lambda error: self.problems.append(f"{name}: {error}"))
         page.on("console", lambda line: self.problems.append(f"{name}: {line.text}") if line.type == "error" else None)
 
@@ -186,7 +190,7 @@ class ChromiumParty(Party):
     async def reload(self) -> None:
         await self.page.reload(wait_until="domcontentloaded")
 
-    async def click(self, testid: str, timeout_s: float = 10.0) -> None:
+    async def click(self, testid: str, timeout_s: float = SEEN_S) -> None:
         await self.page.locator(f"[data-testid={testid}]:visible").click(timeout=timeout_s * 1000)
 
     async def fill(self, testid: str, text: str) -> None:
@@ -230,7 +234,7 @@ class FirefoxDriver:
             raise
         return driver
 
-    async def ask(self, do: str, timeout_s: float = 20.0, **details: Any) -> Any:
+    async def ask(self, do: str, timeout_s: float = SEEN_S, **details: Any) -> Any:
         """Send one command and return its result; raise `Error` with the driver's words when it failed."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -268,7 +272,7 @@ class FirefoxParty(Party):
     async def reload(self) -> None:
         await self._driver.ask("reload")
 
-    async def click(self, testid: str, timeout_s: float = 10.0) -> None:
+    async def click(self, testid: str, timeout_s: float = SEEN_S) -> None:
         await self._driver.ask("click", testid=testid, timeout_ms=timeout_s * 1000, timeout_s=timeout_s + 10)
 
     async def fill(self, testid: str, text: str) -> None:

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 import pytest_asyncio
@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Playwright, async_playwright
 
 from tests.e2e.assets import BLUE, GREEN, Look, write_camera, write_microphone
 from tests.e2e.browsers import (
+    PHONE,
     ChromiumParty,
     FirefoxDriver,
     FirefoxParty,
@@ -22,8 +23,6 @@ from tests.e2e.browsers import (
     open_chromium,
 )
 from tests.e2e.product import ROOT, Product
-
-PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
 class OpenParty(Protocol):
@@ -118,7 +117,8 @@ def _running(folder: Path, **environment: str) -> Iterator[Product]:
     running.start()
     try:
         yield running
-        running.stop()
+        if running.is_running:
+            running.stop()
     finally:
         running.kill()
     running.check_log()

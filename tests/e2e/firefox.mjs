@@ -22,7 +22,7 @@ const browser = await puppeteer.launch({
   },
 });
 
-const COMMAND_MS = 15_000;
+const COMMAND_MS = 24_000;
 let context = null, page = null, problems = [];
 const selector = (testid) => `[data-testid="${testid}"]`;
 const visible = (testid, timeout) => page.waitForSelector(selector(testid), { visible: true, timeout });
@@ -51,7 +51,7 @@ const commands = {
   },
   reload: async () => { await page.reload({ waitUntil: 'domcontentloaded' }); return true; },
   click: async ({ testid, timeout_ms }) => { await (await visible(testid, timeout_ms)).click(); return true; },
-  fill: async ({ testid, text }) => { await (await visible(testid, 10_000)).type(text); return true; },
+  fill: async ({ testid, text }) => { await (await visible(testid, 20_000)).type(text); return true; },
   evaluate: async ({ expression }) => (await page.evaluate(expression)) ?? null,
   screenshot: async ({ path }) => { await page.screenshot({ path }); return true; },
   close,

@@ -72,9 +72,10 @@
     return sum.map((s) => Math.round(s / 256));
   }
 
-  // Strongest pitch (Hz) of the sound received, listened to for up to `listenMs`, or null when there is silence.
+  // Strongest pitch (Hz) of the sound received, listened to for `listenMs` or until it is `expectedHz`; null when silent.
+  const SILENCE_DB = -70, CLEAR_DB = -55, SAME_HZ = 25;
   let ears = null;
-  async function pitch(listenMs = 1200) {
+  async function pitch(listenMs = 1200, expectedHz = null) {
     ears ??= new AudioContext();
     if (ears.state !== 'running') await ears.resume();
     const tracks = (current()?.getReceivers() ?? []).map((r) => r.track).filter((t) => t.kind === 'audio' && !t.muted);
@@ -83,7 +84,7 @@
     const sources = tracks.map((t) => new MediaStreamAudioSourceNode(ears, { mediaStream: new MediaStream([t]) }));
     for (const source of sources) source.connect(analyser);
     const bins = new Float32Array(analyser.frequencyBinCount);
-    let best = { db: -70, hz: null };
+    let best = { db: SILENCE_DB, hz: null };
     const end = performance.now() + listenMs;
     while (performance.now() < end) {
       await new Promise((done) => setTimeout(done, 60));
@@ -91,6 +92,7 @@
       for (let k = 8; k < bins.length; k++) {
         if (bins[k] > best.db) best = { db: bins[k], hz: (k * ears.sampleRate) / analyser.fftSize };
       }
+      if (expectedHz !== null && best.db > CLEAR_DB && Math.abs(best.hz - expectedHz) < SAME_HZ) break;
     }
     for (const source of sources) source.disconnect();
     return best.hz;

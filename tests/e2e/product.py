@@ -18,8 +18,9 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 20.0
-STOP_S = 15.0
+START_S = 60.0
+STOP_S = 40.0
+"""For a machine that does much else; that it stops within its own limit of 10 s is seen in the log."""
 NEVER_LOGGED = ("eyJ", "a=candidate", "a=ice-pwd", "m=audio", "Traceback")
 """Beginning of every JSON Web Token, pieces of session descriptions, and what a crash leaves."""
 
@@ -51,11 +52,17 @@ class Product:
         """Where everything it prints goes."""
         return self._folder / "puente.log"
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start it and wait until it can take calls."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PUENTE_")}
         environment = {
             **inherited,
+            "PYTHONFAULTHANDLER": "1",
             "PUENTE_HTTP_PORT": str(self.http_port),
             "PUENTE_MEDIA_PORT": str(self.media_port),
             "PUENTE_DATA_DIR": str(self._folder / "data"),
@@ -136,7 +143,8 @@ class Product:
         try:
             code = self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            self.kill()
+            self._process.send_signal(signal.SIGABRT)  # writes where every thread stands to the log
+            self._process.wait(5)
             raise AssertionError(f"still there {STOP_S} s after SIGTERM:\n{self.log()[-3000:]}") from None
         took_s = time.monotonic() - began
         _, left = psutil.wait_procs(children, timeout=3)

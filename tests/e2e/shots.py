@@ -15,7 +15,7 @@ from pathlib import Path
 from playwright.async_api import async_playwright
 
 from tests.e2e.assets import BLUE, GREEN, Look, write_camera, write_microphone
-from tests.e2e.browsers import ChromiumParty, launch_chromium, open_chromium
+from tests.e2e.browsers import PHONE, ChromiumParty, launch_chromium, open_chromium
 from tests.e2e.product import Product
 from tests.e2e.visits import close_chat, open_chat, see_connected
 
@@ -31,6 +31,7 @@ class Album:
 
     async def take(self, party: ChromiumParty, screen: str, *, whole: bool = False) -> None:
         """Picture one screen in every size and mode; tell when it is wider than the window."""
+        before = party.page.viewport_size
         for size, (width, height) in SIZES.items():
             await party.page.set_viewport_size({"width": width, "height": height})
             for mode in ("light", "dark"):
@@ -41,7 +42,8 @@ class Album:
             wide = await party.evaluate("document.documentElement.scrollWidth - innerWidth")
             if wide and wide > 0:
                 print(f"{screen} at {width}: {wide} px too wide")  # noqa: T201
-        await party.page.set_viewport_size({"width": 1280, "height": 800})
+        assert before is not None
+        await party.page.set_viewport_size(before)
         await party.page.emulate_media(color_scheme="light")
 
 
@@ -117,7 +119,7 @@ async def main(folder: Path) -> None:
         try:
             async with async_playwright() as playwright:
                 browsers = {look: await launch_chromium(playwright, *files[look]) for look in files}
-                patient = await open_chromium(browsers[GREEN], "patient", GREEN)
+                patient = await open_chromium(browsers[GREEN], "patient", GREEN, **PHONE)
                 nurse = await open_chromium(browsers[BLUE], "nurse", BLUE)
                 await _before_the_call(album, product, patient, nurse)
                 await _the_call(album, patient, nurse)

@@ -129,6 +129,7 @@ async def test_the_live_connection_wants_a_good_ticket(product: Product) -> None
         ("/patient", {"v": 1, "ticket": _altered(ticket, **LONG_AGO)}, {"ticket_expired"}),
         ("/staff", {"v": 1, "ticket": ticket}, {"ticket_invalid", "not_allowed"}),
     ]
+    refused = [product.metric("puente_live_connects_total", result=code) for code in ("bad_request", "ticket_invalid")]
     for namespace, auth, codes in cases:
         client = RawClient(namespace)
         try:
@@ -138,11 +139,14 @@ async def test_the_live_connection_wants_a_good_ticket(product: Product) -> None
             assert code in codes, (auth, reason)
         finally:
             await client.close()
+    now = [product.metric("puente_live_connects_total", result=code) for code in ("bad_request", "ticket_invalid")]
+    assert all(after > before for before, after in zip(refused, now, strict=True))
 
 
 async def test_every_event_refuses_wrong_shapes(product: Product, enter: Enter) -> None:
     """Each event of both namespaces answers a wrong type, an unknown or a missing field with `bad_request`."""
     links = product.links()
+    counted = product.metric("puente_live_events_total", result="bad_request")
     for namespace, link in (("/patient", links["patient"]), ("/staff", links["nurse"])):
         client = await enter(link)
         before = client.snapshot["state"]
@@ -152,6 +156,8 @@ async def test_every_event_refuses_wrong_shapes(product: Product, enter: Enter) 
             assert set(codes) <= {"bad_request", "rate_limited"}, (event, codes)
         assert (await client.ask("zzz", {}))["error"]["code"] == "unknown_event"
         assert client.snapshot["state"] == before
+    sent = sum(len(events) for events in CLIENT_EVENTS.values())
+    assert product.metric("puente_live_events_total", result="bad_request") >= counted + sent
 
 
 async def test_ten_megabytes_close_the_socket_and_nothing_else(product: Product, enter: Enter) -> None:

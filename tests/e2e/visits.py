@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 
-from tests.e2e.browsers import Party
+from tests.e2e.browsers import SEEN_S, Party
 
-CONNECT_S = 20.0
+CONNECT_S = 30.0
 
 
 async def enter_waiting_room(patient: Party, link: str) -> None:
@@ -15,7 +15,7 @@ async def enter_waiting_room(patient: Party, link: str) -> None:
     await patient.open(link)
     await patient.click("consent-accept")
     await patient.see_element("device-check")
-    await patient.click("enter-waiting-room", timeout_s=20)
+    await patient.click("enter-waiting-room")
     await patient.see_element("queue-position")
 
 
@@ -43,7 +43,7 @@ async def start_call(patient: Party, patient_link: str, nurse: Party, nurse_link
     await see_connected(patient, nurse)
 
 
-async def see_and_hear(*pair: Party, timeout_s: float = 20.0) -> None:
+async def see_and_hear(*pair: Party, timeout_s: float = SEEN_S) -> None:
     """Wait until each of two people sees the other's moving picture and hears the other's voice."""
     one, other = pair
     await asyncio.gather(_receive(one, other, timeout_s), _receive(other, one, timeout_s))
@@ -57,7 +57,7 @@ async def _receive(here: Party, there: Party, timeout_s: float) -> None:
     await here.hear_something(timeout_s)
 
 
-async def queue_position(patient: Party, position: int, timeout_s: float = 15.0) -> None:
+async def queue_position(patient: Party, position: int, timeout_s: float = SEEN_S) -> None:
     """Wait until the place in line is shown as this number."""
     shown = "document.querySelector('[data-testid=queue-position]')?.textContent.trim()"
     await patient.see(f"{shown} === '{position}'", f"place {position} in line", timeout_s)
