@@ -810,9 +810,11 @@ local function reap(proc, limit)    -- a process that is no more: its people cou
   return #people
 end
 
--- -> how much was done; as much as `limit` means there may be more
-function A.tick(limit)
+-- limit, proc -> how much was done; as much as `limit` means there may be more. -1: the lease of `proc` itself has run
+-- out, so the store was away (or it was), and the others may be about to beat: then nobody is counted out yet.
+function A.tick(limit, proc)
   limit = tonumber(limit)
+  if proc ~= '' and (tonumber(call('ZSCORE', P .. 'pl', proc) or '0') or 0) <= now then return -1 end
   local done = 0
   for _, member in ipairs(call('ZRANGEBYSCORE', TM, '-inf', I(now), 'LIMIT', 0, limit)) do
     -- One deadline may have taken away the next.

@@ -112,9 +112,12 @@ class Pairing:
         """Let the lease run out in `grace_ms`, so that people connect elsewhere before they count as lost."""
         await self._run("bye", process, str(grace_ms))
 
-    async def tick(self, limit: int = 100) -> int:
-        """Do what is due, at most about `limit` things; return how many were done."""
-        return whole(await self._run("tick", str(limit)))
+    async def tick(self, limit: int = 100, process: str = "") -> int:
+        """Do what is due, at most about `limit` things; return how many were done.
+
+        -1, and nothing done, when the lease of the asking `process` has itself run out: it must beat first.
+        """
+        return whole(await self._run("tick", str(limit), process))
 
     # --- Patients
 

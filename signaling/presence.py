@@ -108,7 +108,6 @@ class Presence:
             log.error("live.connect_failed", error=type(error).__name__)  # noqa: TRY400 - its text may hold a name
             raise Refusal("unavailable", "try again", retry_ms=2000) from None
         CONNECTS.labels(namespace, "ok").inc()
-        SESSIONS.labels(namespace).set(sum(1 for session in self._sessions if session.namespace == namespace))
 
     async def _admit(self, namespace: str, sid: str, auth: object) -> None:
         self._doors.check()
@@ -190,9 +189,6 @@ class Presence:
             else:
                 break
         self._sessions.remove(session)
-        SESSIONS.labels(session.namespace).set(
-            sum(1 for other in self._sessions if other.namespace == session.namespace)
-        )
 
     async def _drop(self, session: Session) -> None:
         if session.side == "p":
@@ -208,11 +204,13 @@ class Presence:
                 self._refresh.wake(session)
 
     async def sweep(self, now_s: float) -> None:
-        """Find sockets that have gone without a word, and those that never connected."""
+        """Find sockets that have gone without a word and those that never connected, and count the others."""
         await self._sockets.sweep(now_s)
         for session in self._sessions:
             if session.is_open and not self._sockets.is_open(session.namespace, session.sid):
                 await self.disconnected(session.namespace, session.sid)
+        for namespace in NAMESPACES:
+            SESSIONS.labels(namespace).set(sum(session.namespace == namespace for session in self._sessions))
 
     def open_sessions(self) -> Sequence[Session]:
         """Those who can be told something."""

@@ -105,7 +105,7 @@ async def open_store(url: str | None, data_dir: Path) -> Store:
             await server.stop()
         else:
             return Store("private", _client(server.url), lambda timeout_s: _client(server.url, timeout_s), server)
-    return _embedded()
+    return embedded_store()
 
 
 async def _given(url: str) -> Store:
@@ -119,7 +119,8 @@ async def _given(url: str) -> Store:
     return store
 
 
-def _embedded() -> Store:
+def embedded_store() -> Store:
+    """A store inside this process: nothing is kept when it ends."""
     server = fakeredis.FakeServer()
 
     def connect(_timeout_s: float = COMMAND_TIMEOUT_S) -> Redis:

@@ -55,18 +55,31 @@ class Ticker:
             if now_s - self._beat_s >= self._lease_s / 5:
                 await self.beat()
             if now_s >= self._hold_until_s:
-                while (done := await self._pairing.tick(AT_ONCE)) >= AT_ONCE:
-                    TICKS.inc(done)
-                TICKS.inc(done)
+                await self._tick()
         except Exception:
             # The store was away, perhaps longer than a lease: first everybody beats, only then is anybody counted out.
             self.is_beating = False
-            self._beat_s = float("-inf")
-            self._hold_until_s = self._clock() + 2 * self._lease_s
+            self._hold()
             raise
         if now_s - self._sweep_s >= SWEEP_EVERY_S:
             self._sweep_s = now_s
             await self._presence.sweep(now_s)
+
+    async def _tick(self) -> None:
+        while True:
+            done = await self._pairing.tick(AT_ONCE, self._process)
+            if done < 0:
+                # As after an outage, only that the client's own retries have bridged it.
+                self._hold()
+                await self.beat()
+                return
+            TICKS.inc(done)
+            if done < AT_ONCE:
+                return
+
+    def _hold(self) -> None:
+        self._beat_s = float("-inf")
+        self._hold_until_s = self._clock() + 2 * self._lease_s
 
     async def beat(self) -> None:
         """Keep the lease; when it had run out, bind our people again."""

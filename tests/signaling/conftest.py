@@ -11,7 +11,7 @@ from aiohttp import web
 
 from signaling.deadlines import Deadlines
 from signaling.ports import Role
-from signaling.store import Store, find_server, open_store
+from signaling.store import Store, embedded_store, find_server, open_store
 from signaling.switchboard import Signaling
 from signaling.tickets import Tickets
 from tests.signaling.live_fakes import FakeDirectory, FakeJournal, FakeRelay, Page
@@ -75,17 +75,21 @@ Start = Callable[..., Awaitable[Live]]
 
 
 @pytest.fixture
-async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
-    """Starts signalling processes, all on one store unless another is given."""
-    monkeypatch.setattr("signaling.store.find_server", lambda: None)
+async def start() -> AsyncIterator[Start]:
+    """Starts signalling processes, all on one embedded store unless another is given."""
     started: list[Live] = []
     shared: list[Store] = []
 
     async def begin(
-        *, deadlines: Deadlines | None = None, hold_s: float = 0.3, relay: FakeRelay | None = None, lease_s: float = 5.0
+        *,
+        deadlines: Deadlines | None = None,
+        hold_s: float = 0.3,
+        relay: FakeRelay | None = None,
+        lease_s: float = 5.0,
+        store: Store | None = None,
     ) -> Live:
         if not shared:
-            shared.append(await open_store(None, tmp_path))
+            shared.append(store or embedded_store())
         relay, journal, directory, tickets = relay or FakeRelay(), FakeJournal(), FakeDirectory(), Tickets([KEY])
         signaling = Signaling(
             store=shared[0],

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+from pathlib import Path
 
+import aiohttp
+import pytest
+from engineio import packet
+
+from signaling.protocol import Closing
+from signaling.sockets import CONNECT_WITHIN_S, MAX_QUEUED
+from signaling.store import find_server, open_store
 from tests.signaling.conftest import Live, Start
 from tests.signaling.live_fakes import CONSENT, FakeRelay
 from tests.signaling.test_live_calls import in_call, ringing, waiting
@@ -112,3 +122,60 @@ async def test_ready_says_what_is_missing(live: Live) -> None:
     async with asyncio.timeout(5):
         while live.signaling.ready() != ["relay"]:
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.skipif(find_server() is None, reason="no redis-server on this machine")
+async def test_a_store_that_dies_comes_back_with_everybody(start: Start, tmp_path: Path) -> None:
+    """While the store is away requests are *unavailable*; afterwards the same people go on in the same call."""
+    store = await open_store(None, tmp_path)
+    live = await start(store=store, lease_s=0.5)
+    await store.client.config_set("appendfsync", "always")
+    patient, nurse = await in_call(live)
+    assert store._server is not None
+    assert store._server.pid is not None
+    os.kill(store._server.pid, signal.SIGKILL)
+    codes = set()
+    async with asyncio.timeout(20):
+        while True:
+            answer = await patient.send("chat.send", {"id": "line-0001", "text": "hola"})
+            if answer["ok"]:
+                break
+            codes.add(answer["error"]["code"])
+            await asyncio.sleep(0.2)
+    assert codes <= {"unavailable", "rate_limited"}
+    await nurse.hears("chat")
+    await patient.state("in_call")
+    await nurse.ok("call.end", generation=nurse.snapshot["generation"])
+    assert (await patient.state("ended"))["ended"]["reason"] == "done"
+
+
+async def test_a_client_that_does_not_read_is_dropped(live: Live) -> None:
+    """Beyond 200 waiting messages the socket is closed: the next snapshot replaces all of them."""
+    page = await live.patient()
+    await page.until(lambda shot: True)
+    session = live.signaling.sessions.of_person("p", "pat1")
+    assert session is not None
+    sockets = live.signaling._sockets
+    engine_sid = sockets._manager.eio_sid_from_sid(session.sid, "/patient")
+    queue = sockets._engine.sockets[engine_sid].queue
+    assert await sockets.emit("/patient", session.sid, "closing", Closing(retry_ms=1))
+    while queue.qsize() <= MAX_QUEUED:
+        queue.put_nowait(packet.Packet(packet.NOOP))
+    assert not await sockets.emit("/patient", session.sid, "closing", Closing(retry_ms=1))
+    await page.gone()
+    assert not await sockets.emit("/patient", session.sid, "closing", Closing(retry_ms=1))
+
+
+async def test_a_socket_that_never_connects_is_closed(live: Live) -> None:
+    """Opening a websocket is not enough to keep one."""
+    sockets = live.signaling._sockets
+    async with aiohttp.ClientSession() as session:
+        socket = await session.ws_connect(f"{live.url}/live/?EIO=4&transport=websocket")
+        await socket.receive_str()
+        await sockets.sweep(1000.0)
+        await sockets.sweep(1000.0 + CONNECT_WITHIN_S)
+        assert not socket.closed
+        await sockets.sweep(1001.0 + CONNECT_WITHIN_S)
+        async for _message in socket:
+            pass
+        assert socket.closed

@@ -408,6 +408,19 @@ async def test_a_dead_process_is_reaped_in_slices_and_leaves_nothing(ward: Ward)
     assert await ward.pairing.beat("dead", 1000)
 
 
+async def test_a_process_without_a_lease_counts_nobody_out(ward: Ward) -> None:
+    """After an outage each beats before it reaps; then what is due is done."""
+    for process in ("a", "b"):
+        await ward.pairing.beat(process, 1000)
+    await ward.join("pat")
+    ward.now_ms += 1000
+    assert await ward.pairing.tick(10, "b") == -1
+    assert (await ward.visit("pat")).state == "waiting"
+    await ward.pairing.beat("b", 1000)
+    assert await ward.pairing.tick(10, "b") == 1
+    assert (await ward.visit("pat")).state == "suspended"
+
+
 async def test_everything_of_an_ended_visit_goes_away(ward: Ward) -> None:
     """What is left after an end has an end itself, except counters, the audit stream and leases."""
     generation = await ward.connected()
