@@ -11,17 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
-MIGRATIONS = Path(__file__).with_name("migrations")
+from server.migrations import NEWEST
+
 SQLITE_BUSY_TIMEOUT_MS = 5_000
 POOL_SIZE = 10
 POOL_TIMEOUT_S = 10
@@ -97,26 +94,20 @@ class Database:
 
     async def migrate(self, target: str = "head") -> None:
         """Bring the schema to `target`: "head", "base" or a revision's id."""
-
-        def run(connection: sa.Connection) -> None:
-            config = _alembic(connection)
-            current = MigrationContext.configure(connection).get_current_revision()
-            script = ScriptDirectory.from_config(config)
-            newer = target == "head" or current is None or target in _upwards(script, current)
-            (command.upgrade if newer else command.downgrade)(config, target)
+        if target == "head" and await self.is_current():
+            return
+        from server.schema import move
 
         async with self._engine.begin() as connection:
-            await connection.run_sync(run)
+            await connection.run_sync(move, target)
 
     async def is_current(self) -> bool:
         """Whether the schema is the one this program was written for."""
-
-        def read(connection: sa.Connection) -> bool:
-            newest = ScriptDirectory.from_config(_alembic(connection)).get_current_head()
-            return MigrationContext.configure(connection).get_current_revision() == newest
-
         async with self._engine.connect() as connection:
-            return await connection.run_sync(read)
+            if not await connection.run_sync(lambda plain: sa.inspect(plain).has_table("alembic_version")):
+                return False
+            found = await connection.scalars(sa.text("SELECT version_num FROM alembic_version"))
+            return found.all() == [NEWEST]
 
     async def close(self) -> None:
         """Give back every connection."""
@@ -154,15 +145,3 @@ def _engine(url: str) -> AsyncEngine:
         cursor.close()
 
     return engine
-
-
-def _alembic(connection: sa.Connection) -> Config:
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-def _upwards(script: ScriptDirectory, current: str) -> set[str]:
-    """Revisions that come after `current`."""
-    return {revision.revision for revision in script.iterate_revisions("head", current)} - {current}

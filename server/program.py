@@ -35,6 +35,8 @@ RECONNECT_MS = 1_000
 MOVE_TIME_S = 2.0
 """How long pages get to go elsewhere before the rest of their connections is closed."""
 STOP_TIMEOUT_S = 10.0
+SAME_SIGNAL_S = 0.5
+"""A signal to the whole process group, and the same one passed on by `make` or a shell, are one."""
 
 log = structlog.get_logger()
 
@@ -92,9 +94,16 @@ class Program:
         keys = settings.keys()
         https = (settings.public_url or "").startswith("https://")
         listener = await self._bind(https=https)
-        database = await self._open_database()
-        store = await self._open_store()
-        relay = await self._open_relay()
+        # The worker takes as long to come up as all the rest.
+        relay_starting = asyncio.create_task(self._open_relay(), name="open-relay")
+        try:
+            database = await self._open_database()
+            store = await self._open_store()
+        except BaseException:
+            relay_starting.cancel()
+            await asyncio.gather(relay_starting, return_exceptions=True)
+            raise
+        relay = await relay_starting
 
         people = People(database)
         visits = self.visits = Visits(database, PROGRAMME)
@@ -233,10 +242,12 @@ async def run(settings: Settings, *, demo: bool, announce: Callable[[str], None]
     """
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
+    told_at_s: list[float] = []
 
     def on_signal() -> None:
-        if told.is_set():
+        if told_at_s and loop.time() - told_at_s[0] > SAME_SIGNAL_S:
             os._exit(130)
+        told_at_s.append(loop.time())
         told.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -9,11 +9,14 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 import server.people
 import server.visits
 from server.database import Database, Instant, Table, trouble
+from server.migrations import NEWEST
 from server.people import PersonRow
+from server.schema import configuration
 
 
 def _names(connection: sa.Connection) -> set[str]:
@@ -36,6 +39,11 @@ async def test_the_schema_goes_up_and_down(database_url: str) -> None:
                 assert await connection.run_sync(_names) == {"alembic_version"}
     finally:
         await database.close()
+
+
+def test_the_newest_step_is_the_one_written_down() -> None:
+    """A step that was added without changing `NEWEST` would never be applied."""
+    assert ScriptDirectory.from_config(configuration()).get_heads() == [NEWEST]
 
 
 async def test_migrations_make_what_the_models_say(database: Database) -> None:

@@ -28,7 +28,7 @@ def free_media_port() -> int:
         return port
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
     """Wait until it holds."""
     async with asyncio.timeout(timeout_s):
         while not condition():
@@ -78,7 +78,7 @@ async def test_a_worker_that_was_killed_is_started_again(worker: RelayProcess) -
         except RelayUnreachable:
             return False
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await answers():
             await asyncio.sleep(0.02)
     await client.aclose()
