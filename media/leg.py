@@ -1,8 +1,4 @@
-"""One participant's connection: ICE credentials, DTLS, what it sends, the slots in which it receives, and its RTCP.
-
-RTCP is terminated here, hop by hop: what a browser reports is about its own link to the relay, and the relay answers
-for what it sends itself.
-"""
+"""One participant's connection: ICE credentials, DTLS, what it sends, and the slots in which it receives others."""
 
 from __future__ import annotations
 
@@ -11,16 +7,17 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
-from media import rtcp
 from media.answer import Answer
 from media.control import LegStats, TrackStats
 from media.downlink import Downlink
 from media.dtls import Certificate, Dtls, DtlsError
+from media.feedback import Feedback
 from media.ice import IceCredentials
-from media.plane import End, Plane, Sink, Source
+from media.plane import Plane
 from media.sdp import AUDIO_PTS, RTX_OF, SLOTS, OfferSpec, SlotSsrcs
+from media.streams import End, Sink, Source
 
 if TYPE_CHECKING:
     from media.room import Room
@@ -32,10 +29,6 @@ MAX_NEW_SSRCS = 8
 NEW_SSRC_WINDOW_S = 60.0
 """How often a leg may change SSRCs. A browser does when a track is replaced, or after an SSRC collision."""
 
-REMB_AT_ONCE_S = 0.2
-"""A falling budget is told to the senders at once, but no more often than this."""
-
-_CNAME = b"puente"
 _sink_numbers = count()
 
 State = Literal["new", "connecting", "connected", "silent", "closed"]
@@ -104,11 +97,9 @@ class Leg:
         self._changed = changed
         self._needs_ticks = needs_ticks
         self._new_ssrcs: deque[float] = deque(maxlen=MAX_NEW_SSRCS)
-        self._reports: deque[tuple[int, float]] = deque(maxlen=8)
-        self._rtt_known = False
+        self.feedback = Feedback(self, plane)
+        self._flown = False
         self._flight_s: float | None = None
-        self._remb_sent_s = float("-inf")
-        self._remb_sent_bps: int | None = None
 
     # ---- description and handshake
 
@@ -152,15 +143,16 @@ class Leg:
         self._changed(self, "connected")
 
     def _send_dtls(self, datagram: bytes) -> None:
-        if self._flight_s is None and not self.connected:
+        if not self._flown:
+            self._flown = True
             self._flight_s = self._clock()
         self._plane.send(self.end, datagram)
 
     def on_dtls(self, datagram: bytes) -> bool:
         """Take a DTLS datagram; the first one after our first flight gives a first idea of the round trip."""
-        if self._flight_s is not None and not self._rtt_known:
-            self.end.rtt_s = min(max(self._clock() - self._flight_s, 0.01), 2.0)
-            self._rtt_known = True
+        if self._flight_s is not None:
+            self.feedback.guess_round_trip(self._clock() - self._flight_s)
+            self._flight_s = None
         return self.dtls.receive(datagram)
 
     # ---- ICE
@@ -215,9 +207,9 @@ class Leg:
     def video_wanted(self, by: Leg) -> None:
         """Ask for a keyframe because `by` begins to receive this leg's video."""
         if by.connected and self.connected and self.sends_video:
-            self._want_keyframe(self.video)
+            self.want_keyframe(self.video)
 
-    def _want_keyframe(self, source: Source) -> None:
+    def want_keyframe(self, source: Source) -> None:
         """Note the wish for a keyframe of any leg's source, and have it asked for."""
         source.keyframes.wanted(self._clock())
         self._needs_ticks(source)
@@ -273,7 +265,7 @@ class Leg:
         for sink in source.sinks:
             sink.rewriter.switch(now_s)
         if source.video and source.sinks:
-            self._want_keyframe(source)
+            self.want_keyframe(source)
 
     def _assign(self, source: Source, ssrc: int) -> None:
         if source.ssrc is not None:
@@ -293,151 +285,11 @@ class Leg:
         if self.end.srtp is not None:
             self.end.srtp.forget(ssrc)
 
-    # ---- RTCP in
+    # ---- RTCP
 
     def on_rtcp(self, compound: bytes, now_s: float) -> None:
         """Read a compound that this leg's browser sent."""
-        packets, malformed = rtcp.parse_compound(compound)
-        if malformed:
-            self._plane.dropped["bad_rtcp"] += malformed
-        for packet in packets:
-            match packet:
-                case rtcp.SenderReport():
-                    self._sender_report(packet, now_s)
-                    self._receiver_reports(packet.reports, now_s)
-                case rtcp.ReceiverReport():
-                    self._receiver_reports(packet.reports, now_s)
-                case rtcp.Nack():
-                    sink = self.sinks.get(packet.media_ssrc)
-                    if sink is not None:
-                        self._plane.resend(sink, packet.lost, now_s)
-                case rtcp.PictureLoss():
-                    self._keyframe_for(packet.media_ssrc)
-                case rtcp.FullIntra():
-                    for ssrc, _ in packet.entries:
-                        self._keyframe_for(ssrc)
-                case rtcp.Remb():
-                    self._budget_reported(packet.bitrate_bps, now_s)
-
-    def _sender_report(self, report: rtcp.SenderReport, now_s: float) -> None:
-        """Note the sender's clock, and pass it on so that receivers play sound and picture in step."""
-        source = self.end.sources.get(report.ssrc)
-        if source is None:
-            return
-        source.reception.sender_report(report.ntp, now_s)
-        for sink in source.sinks:
-            if sink.rewriter.flowing:
-                leg_of(sink.end).send_sender_report(sink, report, now_s)
-
-    def send_sender_report(self, sink: Sink, report: rtcp.SenderReport, now_s: float) -> None:
-        """Send a source's report as that of the slot: its SSRC, timestamp and counts, the source's wall clock."""
-        translated = rtcp.SenderReport(
-            sink.ssrc,
-            report.ntp,
-            sink.rewriter.map_timestamp(report.rtp_timestamp),
-            sink.packets & 0xFFFF_FFFF,
-            sink.bytes & 0xFFFF_FFFF,
-        )
-        description = rtcp.SourceDescription(((sink.ssrc, ((rtcp.CNAME, _CNAME),)),))
-        self._reports.append((report.ntp >> 16 & 0xFFFF_FFFF, now_s))
-        self._plane.send_rtcp(self.end, rtcp.pack_compound((translated, description)))
-
-    def _receiver_reports(self, blocks: tuple[rtcp.ReportBlock, ...], now_s: float) -> None:
-        for block in blocks:
-            sink = self.sinks.get(block.ssrc)
-            if sink is None:
-                continue
-            sink.fraction_lost = block.fraction_lost / 256
-            # The clock in the report is the far sender's, so the time is taken from when we passed it on.
-            sent_s = next((at for lsr, at in self._reports if lsr == block.lsr), None) if block.lsr else None
-            if sent_s is not None:
-                self._round_trip(now_s - sent_s - block.dlsr / 65536)
-
-    def _round_trip(self, rtt_s: float) -> None:
-        if 0 <= rtt_s < 10:
-            measured = max(rtt_s, 0.001)
-            self.end.rtt_s = measured if not self._rtt_known else 0.75 * self.end.rtt_s + 0.25 * measured
-            self._rtt_known = True
-
-    def _keyframe_for(self, ssrc: int) -> None:
-        sink = self.sinks.get(ssrc)
-        if sink is not None and sink.video and sink.source is not None:
-            self._want_keyframe(sink.source)
-
-    def _budget_reported(self, bitrate_bps: int, now_s: float) -> None:
-        before = self.downlink.budget_bps(now_s)
-        self.downlink.reported(bitrate_bps, now_s)
-        if before is not None and bitrate_bps < before:
-            for slot in self.slots:
-                if slot.source is not None:
-                    slot.source.tell_budget(now_s)
-
-    # ---- RTCP out
-
-    @property
-    def _own_ssrc(self) -> int:
-        return self.slots[0].audio.ssrc
-
-    def report(self, now_s: float) -> None:
-        """Send the reports of the last second (RFC 3550 section 6.4.2) and the budget; called once a second."""
-        if not self.connected:
-            return
-        blocks = []
-        for source in (self.audio, self.video):
-            if source.history is not None:
-                source.history.expire(now_s)
-            block = source.reception.report(source.ssrc, now_s) if source.ssrc is not None else None
-            if block is not None:
-                blocks.append(block)
-        packets: list[rtcp.Rtcp] = [rtcp.ReceiverReport(self._own_ssrc, tuple(blocks))]
-        packets += self._remb(now_s)
-        self._plane.send_rtcp(self.end, rtcp.pack_compound(packets))
-
-    def tell_budget(self, now_s: float) -> None:
-        """Tell the sender of a budget that has fallen, without waiting for the next report."""
-        if now_s - self._remb_sent_s < REMB_AT_ONCE_S:
-            return
-        budget_bps = self._budget_bps(now_s)
-        if budget_bps is not None and (self._remb_sent_bps is None or budget_bps < self._remb_sent_bps):
-            self._plane.send_rtcp(self.end, rtcp.pack_compound(self._remb(now_s)))
-
-    def _remb(self, now_s: float) -> list[rtcp.Rtcp]:
-        budget_bps = self._budget_bps(now_s)
-        if budget_bps is None or self.video.ssrc is None:
-            return []
-        self._remb_sent_s, self._remb_sent_bps = now_s, budget_bps
-        return [rtcp.Remb(self._own_ssrc, budget_bps, (self.video.ssrc,))]
-
-    def _budget_bps(self, now_s: float) -> int | None:
-        """The least of what the receivers of this leg's video can take, and its ceiling. None: say nothing."""
-        budgets = [] if self.video_cap_bps is None else [self.video_cap_bps]
-        for sink in self.video.sinks:
-            receiver = leg_of(sink.end)
-            budget_bps = receiver.downlink.budget_bps(now_s)
-            if budget_bps is not None:
-                # A browser's estimate is for all video it receives: each sender gets its share.
-                budgets.append(budget_bps // max(1, receiver.videos_received))
-        return min(budgets) if budgets else None
-
-    @property
-    def videos_received(self) -> int:
-        """How many others send video to this leg."""
-        return sum(slot.source is not None and slot.video in slot.source.video.sinks for slot in self.slots)
-
-    def ask_again(self, source: Source, now_s: float) -> None:
-        """Ask this leg's browser for the missing packets that are due."""
-        lost = source.missing.due(now_s, self.end.rtt_s)
-        if source.missing.needs_keyframe:
-            source.missing.needs_keyframe = False
-            self._want_keyframe(source)
-        if lost and source.ssrc is not None:
-            source.nacked += len(lost)
-            self._plane.send_rtcp(self.end, rtcp.Nack(self._own_ssrc, source.ssrc, tuple(lost)).pack())
-
-    def ask_keyframe(self, source: Source, now_s: float) -> None:
-        """Ask this leg's browser for a keyframe if that is due."""
-        if source.ssrc is not None and source.keyframes.due(now_s, self.end.rtt_s):
-            self._plane.send_rtcp(self.end, rtcp.PictureLoss(self._own_ssrc, source.ssrc).pack())
+        self.feedback.read(compound, now_s)
 
     # ---- end and state
 
@@ -455,6 +307,11 @@ class Leg:
         self.end.srtp = None
         self.end.sources.clear()
         self.end.recovering.clear()
+
+    @property
+    def videos_received(self) -> int:
+        """How many others send video to this leg."""
+        return sum(slot.source is not None and slot.video in slot.source.video.sinks for slot in self.slots)
 
     @property
     def state(self) -> State:
@@ -505,8 +362,8 @@ class Leg:
             transport=None if path is None else "tcp" if path.tcp else "udp",
             room=None if self.room is None else self.room.name,
             srtp_profile=self.dtls.profile,
-            rtt_s=self.end.rtt_s if self._rtt_known else None,
-            remb_bps=self._remb_sent_bps,
+            rtt_s=self.end.rtt_s if self.feedback.round_trip_known else None,
+            remb_bps=self.feedback.told_bps,
             idle_s=max(0.0, now_s - self.end.heard_s),
             received=received,
             sent=sent,
@@ -516,8 +373,3 @@ class Leg:
 def _fresh_ssrcs() -> list[SlotSsrcs]:
     drawn = random.sample(range(1, 2**32), 3 * SLOTS)
     return [SlotSsrcs(*drawn[3 * index : 3 * index + 3]) for index in range(SLOTS)]
-
-
-def leg_of(end: End) -> Leg:
-    """The leg behind an end: the plane knows it only as an Owner, but in a worker all owners are legs."""
-    return cast(Leg, end.owner)

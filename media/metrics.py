@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 from collections.abc import Iterator
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -36,3 +39,10 @@ def exposition(stats: WorkerStats) -> str:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Snapshot(stats))
     return generate_latest(registry).decode()
+
+
+def resident_bytes() -> int:
+    """Return this process' resident memory; 0 where the kernel does not tell."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    return 0

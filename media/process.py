@@ -30,8 +30,8 @@ class RelaySettings:
 
     `control` is `unix:/path` or `http://host:port` (also `tcp:host:port`); a TCP control address needs `secret`, the
     key that requests are signed with. `host` is what the media port binds to, `addresses` what candidates name (empty:
-    the host's own), `port` the UDP and TCP port of media (0: any free one). With `exit_on_stdin_eof` the worker ends when
-    its standard input does, so that it never outlives the process that holds the other end of the pipe.
+    the host's own), `port` the UDP and TCP port of media (0: any free one). With `exit_on_stdin_eof` the worker ends
+    when its standard input does, so that it never outlives the process that holds the other end of the pipe.
     """
 
     control: str
@@ -44,7 +44,7 @@ class RelaySettings:
 
 
 def run(settings: RelaySettings) -> int:
-    """Run a relay worker until it is told to stop; the exit code (0, or 1 when a socket cannot be opened)."""
+    """Run a relay worker until it is told to stop; returns 0, or 1 if a socket cannot be opened, 2 for bad settings."""
     _log_as_json()
     try:
         uvloop.run(_main(settings))
@@ -52,15 +52,18 @@ def run(settings: RelaySettings) -> int:
         # Not the traceback: what is wrong is the address, the port or the path that it was told.
         log.error("relay.cannot_start", reason=error.strerror or type(error).__name__, errno=error.errno)  # noqa: TRY400
         return 1
+    except ValueError as error:
+        log.error("relay.bad_settings", reason=str(error))  # noqa: TRY400
+        return 2
     return 0
 
 
 async def _main(settings: RelaySettings) -> None:
     addresses = advertised_addresses(settings.host, settings.addresses)
     relay = Relay(host=settings.host, port=settings.port, addresses=addresses)
-    await relay.open()
     control = Control(relay, settings.control, settings.secret)
     stop, drain = asyncio.Event(), asyncio.Event()
+    await relay.open()
     try:
         await control.open()
         _watch_signals(stop, drain)

@@ -7,12 +7,10 @@ request that was delayed on the way cannot undo a later one.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import resource
+import itertools
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
-from pathlib import Path as FilePath
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
@@ -32,23 +30,23 @@ from media.control import (
     WorkerStats,
 )
 from media.dtls import Certificate
+from media.epochs import Epochs
 from media.events import EventLog
+from media.feedback import leg_of
 from media.ice import binding_response, parse_request
-from media.leg import Leg, leg_of
-from media.metrics import exposition
-from media.plane import Path, PythonPlane, Source
+from media.leg import Leg
+from media.metrics import exposition, resident_bytes
+from media.plane import PythonPlane
 from media.reclaim import Reclaiming
 from media.refusal import Refused
 from media.room import Room, RoomFull
 from media.sdp import SdpError, build_offer
 from media.sockets import Address, MediaPort, TcpConnection, plain_address
+from media.streams import Path, Source
 
 log = structlog.get_logger()
 
 MAX_LEGS = 1000
-MAX_EPOCHS = 8192
-"""Leg names whose last epoch is remembered."""
-
 GONE_AFTER_S = 30.0
 """A leg without an authenticated packet for this long is gone; browsers prove themselves every 2.5-5 s."""
 
@@ -64,6 +62,10 @@ TICKS_PER_REPORT = 50
 """Reports once a second, a fiftieth of the legs at each tick."""
 
 TICKS_PER_WATCH = 5
+ASKS_PER_TICK = 48
+"""Sources that are asked for lost packets, or a keyframe, at one tick. A worker that is held up loses packets of all
+its legs at once; asking for them all took three quarters of its time, so that it lost more still."""
+
 CERTIFICATE_RESERVE_S = 3 * 86_400.0
 
 MEDIA_HOLDS_PATH_S = 1.0
@@ -96,7 +98,7 @@ class Relay:
         self._port = MediaPort(self._datagram, self._tcp_lost, self.dropped)
         self.plane = PythonPlane(self._port, self._on_stun, self.dropped, clock)
         self._by_ufrag: dict[str, Leg] = {}
-        self._epochs: OrderedDict[str, int] = OrderedDict()
+        self._epochs = Epochs()
         self._keyframes_wanted: set[Source] = set()
         self._buckets: list[set[Leg]] = [set() for _ in range(TICKS_PER_REPORT)]
         self._created = 0
@@ -159,7 +161,7 @@ class Relay:
 
     def create(self, request: CreateLeg) -> LegOffer:
         """Make a leg, or return the offer of the one that stands. Raises Refused."""
-        self._check_epoch(request.leg, request.epoch)
+        self._epochs.check(request.leg, request.epoch)
         standing = self.legs.get(request.leg)
         if standing is not None:
             if standing.call != request.call:
@@ -172,7 +174,7 @@ class Relay:
             raise Refused("worker_full")
         if standing is not None:
             self._end(standing, "replaced")
-        self._note_epoch(request.leg, request.epoch)
+        self._epochs.note(request.leg, request.epoch)
         leg = Leg(
             name=request.leg,
             call=request.call,
@@ -221,16 +223,16 @@ class Relay:
         now_s = self._clock()
         if request.video_cap_bps is not None:
             leg.video_cap_bps = request.video_cap_bps
-            leg.tell_budget(now_s)
+            leg.feedback.tell_budget(now_s)
         leg.allow(now_s, audio=request.audio, video=request.video)
 
     def close_leg(self, name: str, request: CloseLeg) -> None:
         """End a leg; one that is not there has ended already. Raises Refused."""
-        self._check_epoch(name, request.epoch)
+        self._epochs.check(name, request.epoch)
         leg = self.legs.get(name)
         if leg is not None and leg.call != request.call:
             raise Refused("not_found")
-        self._note_epoch(name, request.epoch)
+        self._epochs.note(name, request.epoch)
         if leg is not None:
             self._end(leg, "closed")
 
@@ -263,7 +265,7 @@ class Relay:
 
     def leave(self, name: str, request: JoinRoom) -> RoomState:
         """Take a leg out of a room; one that is not in it has left already. Raises Refused."""
-        self._check_epoch(request.leg, request.epoch)
+        self._epochs.check(request.leg, request.epoch)
         leg, room = self.legs.get(request.leg), self.rooms.get(name)
         if room is None:
             return RoomState(room=name, members=[])
@@ -281,20 +283,10 @@ class Relay:
         if not room.members:
             self.rooms.pop(room.name, None)
 
-    # ---- epochs
-
-    def _check_epoch(self, name: str, epoch: int) -> None:
-        if epoch < self._epochs.get(name, 0):
-            raise Refused("stale_epoch")
-
-    def _note_epoch(self, name: str, epoch: int) -> None:
-        self._epochs[name] = epoch
-        self._epochs.move_to_end(name)
-        while len(self._epochs) > MAX_EPOCHS:
-            self._epochs.popitem(last=False)
+    # ---- parts of the answers
 
     def _leg(self, name: str, call: str, epoch: int) -> Leg:
-        self._check_epoch(name, epoch)
+        self._epochs.check(name, epoch)
         leg = self.legs.get(name)
         if leg is None or leg.call != call or leg.epoch != epoch:
             raise Refused("not_found")
@@ -391,7 +383,7 @@ class Relay:
         self._asked_for(source, self._clock())
 
     def _asked_for(self, source: Source, now_s: float) -> None:
-        leg_of(source.end).ask_keyframe(source, now_s)
+        leg_of(source.end).feedback.ask_keyframe(source, now_s)
         if not source.keyframes.pending:
             self._keyframes_wanted.discard(source)
 
@@ -403,20 +395,25 @@ class Relay:
     def tick(self, now_s: float) -> None:
         """Do what is due: requests for packets and keyframes, reports, and a look at who has gone silent."""
         self._tick += 1
-        for source in tuple(self.plane.with_holes):
-            leg_of(source.end).ask_again(source, now_s)
+        for source in self._share(self.plane.with_holes):
+            leg_of(source.end).feedback.ask_again(source, now_s)
             if not source.missing:
                 self.plane.with_holes.discard(source)
-        for source in tuple(self._keyframes_wanted):
+        for source in self._share(self._keyframes_wanted):
             self._asked_for(source, now_s)
         for leg in tuple(self._buckets[self._tick % TICKS_PER_REPORT]):
-            leg.report(now_s)
+            leg.feedback.report(now_s)
             if now_s - leg.end.heard_s > GONE_AFTER_S:
                 self._end(leg, "timeout")
         if self._tick % TICKS_PER_WATCH == 0:
             for leg in tuple(self.legs.values()):
                 self._watch(leg, now_s)
             self._reclaiming.tick(now_s)
+
+    def _share(self, waiting: Collection[Source]) -> tuple[Source, ...]:
+        """Those whose turn it is at this tick: all of them, unless they are too many."""
+        turns = -(-len(waiting) // ASKS_PER_TICK) or 1
+        return tuple(itertools.islice(waiting, self._tick % turns, None, turns))
 
     def _watch(self, leg: Leg, now_s: float) -> None:
         """Tell of first media, of silence, and of its end."""
@@ -440,7 +437,6 @@ class Relay:
 
     def stats(self) -> WorkerStats:
         """Return the worker as it is now."""
-        used = resource.getrusage(resource.RUSAGE_SELF)
         return WorkerStats(
             boot=self.boot,
             draining=self.draining,
@@ -449,17 +445,11 @@ class Relay:
             rooms=len(self.rooms),
             packets_in=self.plane.packets_in,
             packets_out=self.plane.packets_out,
-            cpu_s=used.ru_utime + used.ru_stime,
-            rss_bytes=_rss_bytes(),
+            cpu_s=time.process_time(),
+            rss_bytes=resident_bytes(),
             dropped=dict(self.dropped),
         )
 
     def metrics(self) -> str:
         """Return the worker's metrics in Prometheus' text format."""
         return exposition(self.stats())
-
-
-def _rss_bytes() -> int:
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(FilePath("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    return 0

@@ -151,7 +151,7 @@ def test_no_datagram_raises(data: st.DataObject) -> None:
     relay = Relay()
     relay._port.sendto = lambda *_: 0
     address = ("192.0.2.1", 1)
-    from media.plane import End
+    from media.streams import End
 
     class Owner:
         def on_dtls(self, _datagram: bytes) -> bool:

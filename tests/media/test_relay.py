@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from media.control import AnswerLeg, CloseLeg, CreateLeg, JoinRoom, LeaveRoom, RestartLeg, SetLeg
+from media.epochs import MAX_EPOCHS
 from media.refusal import Refused
-from media.relay import GONE_AFTER_S, MAX_EPOCHS, QUIET_SILENT_AFTER_S, Relay
+from media.relay import GONE_AFTER_S, QUIET_SILENT_AFTER_S, Relay
 from tests.media.client import Offer, RawClient, joined, until
 from tests.media.conftest import Clock
 

@@ -278,8 +278,21 @@ def test_taken_port_ends_the_process(tmp_path: Path) -> None:
         )  # fmt: skip
     assert done.returncode == 1
     assert json.loads(done.stdout)["event"] == "relay.cannot_start"
-    assert callable(run)
-    assert RelaySettings(control="unix:/x").port == 40_000
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        RelaySettings(control="nowhere", port=0),
+        RelaySettings(control="http://127.0.0.1:0", port=0),
+        RelaySettings(control="unix:/x", host="not an address", port=0),
+        RelaySettings(control="unix:/x", host="127.0.0.1", addresses=["somewhere"], port=0),
+    ],
+)
+def test_bad_settings_end_the_process(settings: RelaySettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be meant is one line and exit code 2, before anything is open."""
+    monkeypatch.setattr("media.process._log_as_json", lambda: None)
+    assert run(settings) == 2
 
 
 async def test_room_over_http(tcp: Tcp) -> None:
