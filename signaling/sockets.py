@@ -158,8 +158,11 @@ class LibraryLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Count one complaint."""
-        DROPPED.labels("malformed").inc()
         kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+        # Without an exception it is of a socket that has gone meanwhile, or a request that is not ours.
+        DROPPED.labels("malformed" if kind else "library").inc()
+        if not kind:
+            return
         log.info("live.library", place=f"{record.module}:{record.lineno}", error=kind)
 
 
