@@ -86,8 +86,8 @@ export class Seat {
     const known = new Set(call?.chat.map((line) => line.id));
     this.unsent = call ? this.unsent.filter((line) => !known.has(line.id)) : [];
     if (first) this.told = "";
-    this.settle();
     this.peer.follow(leg, first);
+    this.settle();
   }
 
   /** The other side's choices changed. */
@@ -128,6 +128,11 @@ export class Seat {
   chooseVoiceOnly(on: boolean): void {
     this.choose({ cameraOn: !on, voiceOnly: on });
     if (on) this.devices.closeCamera();
+  }
+
+  /** After a visit: the next one starts with microphone and camera as usual. */
+  forgetChoices(): void {
+    this.choose({ micOn: true, cameraOn: true, voiceOnly: false });
   }
 
   /** Gives everything up to another page of the same person. */
@@ -175,18 +180,20 @@ export class Seat {
 
   /** Makes what is sent, and what the other side is told, follow from the choices and the devices. */
   private settle(): void {
-    const { audio, video } = this.devices.view;
+    const { audio, video, problem } = this.devices.view;
     const { micOn, voiceOnly } = this.choices;
     if (audio) audio.enabled = micOn;
     this.peer.setTracks(audio, video);
     this.peer.setSending(this.onAir, this.onAir && !voiceOnly && !this.otherVoiceOnly && video !== null);
-    this.tell({ microphone: micOn && audio !== null, camera: video !== null, voice_only: voiceOnly });
+    // Before the devices were tried there is nothing to tell.
+    if (audio || problem)
+      this.tell({ microphone: micOn && audio !== null, camera: video !== null, voice_only: voiceOnly });
   }
 
   private tell(media: MediaState): void {
     const words = JSON.stringify(media);
-    // While devices open nothing is settled; before the visit nobody is told anything.
-    if (!this.onAir || this.devices.view.opening || words === this.told) return;
+    // While devices open nothing is settled. From the waiting room on it is told, so that the call starts with it known.
+    if (this.peer.state === "none" || this.devices.view.opening || words === this.told) return;
     this.told = words;
     void this.ask("media", media).then((answer) => {
       if (!answer.ok && this.told === words) this.told = "";

@@ -176,7 +176,11 @@ export class Peer {
   private async negotiate(connection: RTCPeerConnection, offer: Offer): Promise<void> {
     if (connection !== this.connection || connection.signalingState === "closed") return;
     await connection.setRemoteDescription({ type: "offer", sdp: offer.sdp });
-    await this.apply();
+    for (const transceiver of connection.getTransceivers()) {
+      if (ownKind(transceiver)) transceiver.direction = "sendrecv";
+    }
+    // Not waited for: tracks need no negotiation, and opening a camera may keep the browser busy for a while.
+    void this.apply();
     await connection.setLocalDescription(await connection.createAnswer());
     const sdp = connection.localDescription?.sdp;
     if (connection !== this.connection || !sdp) return;
@@ -206,7 +210,7 @@ export class Peer {
     // One after the other: setParameters refuses parameters that are older than another call's.
     this.applied = this.applied.then(async () => {
       for (const transceiver of this.connection?.getTransceivers() ?? []) {
-        const kind = transceiver.mid === OWN_AUDIO_MID ? "audio" : transceiver.mid === OWN_VIDEO_MID ? "video" : null;
+        const kind = ownKind(transceiver);
         if (!kind) continue;
         // It fails when the connection is closed meanwhile; the next one gets the same tracks.
         await put(transceiver, this.tracks[kind], this.sending[kind]).catch(() => undefined);
@@ -258,17 +262,28 @@ export class Peer {
   }
 }
 
-async function put(transceiver: RTCRtpTransceiver, track: MediaStreamTrack | null, sends: boolean): Promise<void> {
-  const { sender } = transceiver;
-  if (transceiver.direction !== "sendrecv") transceiver.direction = "sendrecv";
+function ownKind({ mid }: RTCRtpTransceiver): "audio" | "video" | null {
+  return mid === OWN_AUDIO_MID ? "audio" : mid === OWN_VIDEO_MID ? "video" : null;
+}
+
+/** Nothing may be sent before the visit is on, so sending ends before a track changes and begins after it. */
+async function put({ sender }: RTCRtpTransceiver, track: MediaStreamTrack | null, sends: boolean): Promise<void> {
+  const mayHold = sends || (await activate(sender, false));
+  // A browser that cannot hold back a track that it has is not given it yet.
+  const held = mayHold ? track : null;
+  if (sender.track !== held) await sender.replaceTrack(held);
+  if (sends) await activate(sender, true);
+}
+
+/** Says whether the sender sends what it has; false where the browser does not offer that. */
+async function activate(sender: RTCRtpSender, active: boolean): Promise<boolean> {
   const parameters = sender.getParameters();
   const encoding = parameters.encodings?.[0];
-  // Without parameters to set (older browsers before the first answer) silence is kept by holding the track back.
-  if (!encoding) return sender.replaceTrack(sends ? track : null);
-  if (sender.track !== track) await sender.replaceTrack(track);
-  if (encoding.active === sends) return;
-  // replaceTrack may have taken a turn; setParameters wants the parameters of this very moment.
-  const now = sender.getParameters();
-  if (now.encodings[0]) now.encodings[0].active = sends;
-  await sender.setParameters(now);
+  if (!encoding) return false;
+  if (encoding.active === active) return true;
+  encoding.active = active;
+  return sender.setParameters(parameters).then(
+    () => true,
+    () => false,
+  );
 }

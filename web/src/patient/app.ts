@@ -193,6 +193,7 @@ export class PatientApp {
     } else if (screen !== "loading") {
       this.seat.release();
     }
+    if (screen === "after") this.seat.forgetChoices();
     if (screen === "call" && from === "wait") {
       riseTone();
       navigator.vibrate?.([200, 100, 200]);

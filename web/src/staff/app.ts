@@ -161,6 +161,7 @@ export class StaffApp {
   private take(snapshot: StaffSnapshot, first: boolean): void {
     followServerClock(snapshot.server_time_ms);
     if (this.snapshot?.state !== snapshot.state) this.failed = null;
+    if (this.snapshot?.call && !snapshot.call) this.seat.forgetChoices();
     this.snapshot = snapshot;
     this.seat.follow(snapshot.leg, snapshot.call, onAir(snapshot), first);
     this.changed();
