@@ -2,8 +2,8 @@
 
 `Session.protect` makes a new C integer, slices by attribute and checks types for each packet. Calling libsrtp through
 the same binding with one buffer for the whole process takes a third to a half off each call (measured: 1.6 → 1.0 µs
-at 70 bytes, 3.1 → 1.4 at 950), and there are two calls for each packet forwarded. It also tells a replayed packet from a
-forged one. The binding's names used here are under contract tests in `tests/media/test_dtls.py`.
+at 70 bytes, 3.1 → 1.4 at 950), and there are two calls for each packet forwarded. It also tells a replayed packet from
+a forged one. The binding's names used here are under contract tests in `tests/media/test_dtls.py`.
 
 The buffer is shared: everything here runs on the one thread of the worker.
 """

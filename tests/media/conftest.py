@@ -13,7 +13,6 @@ import pytest
 
 from media.client import RelayClient, RelayUnreachable
 from media.relay import Relay
-
 from tests.media.client import opened
 
 ROOT = Path(__file__).parents[2]
