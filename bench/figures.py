@@ -34,13 +34,18 @@ class Row:
 
 def at_most(what: str, value: float, limit: float, unit: str, *, note: str = "", values: Sequence[float] = ()) -> Row:
     """A row whose figure must not exceed `limit`."""
-    return Row(what, f"{value:.3g} {unit}", f"≤ {limit:g} {unit}", value <= limit, note, values or [value])
+    return Row(what, f"{number(value)} {unit}", f"≤ {limit:g} {unit}", value <= limit, note, values or [value])
+
+
+def number(value: float) -> str:
+    """Three digits that count, and no exponents."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def spread(values: Sequence[float]) -> str:
     """Median, and the range it came from where there is one: `21.3 (20.9-24.0)`."""
-    middle = f"{statistics.median(values):.3g}"
-    return middle if len(values) < 2 else f"{middle} ({min(values):.3g}-{max(values):.3g})"
+    middle = number(statistics.median(values))
+    return middle if len(values) < 2 else f"{middle} ({number(min(values))}-{number(max(values))})"
 
 
 def print_table(title: str, rows: Sequence[Row]) -> None:

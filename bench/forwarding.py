@@ -20,6 +20,10 @@ LEAST_RETURNED = 0.995
 MOST_LATE_MS = 1000.0
 """Clients that were later than this lacked CPU; the packets still came back, but in another rhythm than asked for."""
 
+SPARE_WINDOWS = 2
+LEAST_WINDOWS = 2
+"""A window with losses, of either server, is left out and measured again so often; what is left must be this many."""
+
 WARM_UP_S = 2.0
 
 
@@ -55,12 +59,20 @@ class Measured:
     p50_ms: list[float] = field(default_factory=list)
     p99_ms: list[float] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    refused: int = 0
 
     def add(self, outcome: Outcome, cpu: int) -> None:
         self.outcomes.append(outcome)
         self.us_per_packet.append(cpu / 1000 / outcome.returned if outcome.returned else float("inf"))
         self.p50_ms.append(outcome.latency_ms(0.5))
         self.p99_ms.append(outcome.latency_ms(0.99))
+
+    def only(self, windows: Sequence[int]) -> Measured:
+        """These windows alone, and how many were left out."""
+        kept = Measured(refused=len(self.outcomes) - len(windows))
+        for name in ("us_per_packet", "p50_ms", "p99_ms", "outcomes"):
+            getattr(kept, name).extend(getattr(self, name)[number] for number in windows)
+        return kept
 
     @property
     def least_returned(self) -> float:
@@ -74,6 +86,8 @@ class Measured:
         """What a reader must know of these windows: losses, and clients that lacked CPU."""
         rate = statistics.median(outcome.rate for outcome in self.outcomes)
         notes = [f"{rate:,.0f}/s came back"]
+        if self.refused:
+            notes.append(f"{self.refused} windows with losses left out")
         if not self.fit:
             notes.append(f"no figure: only {self.least_returned:.1%} in one window")
         late = max(outcome.late_max_ms for outcome in self.outcomes)
@@ -93,12 +107,23 @@ async def measure(rate: Rate) -> tuple[Measured, Measured]:
             sides.append((server, stack.enter_context(Load(clients)), figures))
         for _, load, _ in sides:
             await load.run(WARM_UP_S)
-        for _ in range(rate.windows):
+        for _ in range(rate.windows + SPARE_WINDOWS):
             for server, load, figures in sides:
                 before = cpu_ns(server.pid)
                 outcome = await load.run(rate.window_s)
                 figures.add(outcome, cpu_ns(server.pid) - before)
-    return relay_figures, janus_figures
+            if len(fit_windows(relay_figures, janus_figures)) == rate.windows:
+                break
+    fit = fit_windows(relay_figures, janus_figures)
+    if len(fit) < LEAST_WINDOWS:
+        return relay_figures, janus_figures  # nothing to go by: shown as it is, and refused
+    return relay_figures.only(fit), janus_figures.only(fit)
+
+
+def fit_windows(*sides: Measured) -> list[int]:
+    """The windows in which every server gave back what it was given: another's loss is no yardstick either."""
+    pairs = zip(*(side.outcomes for side in sides), strict=True)
+    return [number for number, pair in enumerate(pairs) if min(one.returned_share for one in pair) >= LEAST_RETURNED]
 
 
 async def connected(
