@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -25,11 +26,21 @@ NEVER_LOGGED = ("eyJ", "a=candidate", "a=ice-pwd", "m=audio", "Traceback")
 """Beginning of every JSON Web Token, pieces of session descriptions, and what a crash leaves."""
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Return a port that is free now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
+def free_port() -> int:
+    """Return a port that is free now, for UDP and TCP.
+
+    It is below those that the system gives to clients, or a browser's socket might take it before, or while, the
+    product is started again.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket(type=socket.SOCK_STREAM) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind(("", port))
+                udp.bind(("", port))
+            except OSError:
+                continue
+            return port
 
 
 class Product:
@@ -37,7 +48,7 @@ class Product:
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.http_port = free_port()
-        self.media_port = free_port(socket.SOCK_DGRAM)
+        self.media_port = free_port()
         self.url = f"http://localhost:{self.http_port}"
         self.private: set[str] = {"Nombre Que No Existe"}
         """What must never be found in the log: names, chat lines, tokens. Tests add to it."""
