@@ -197,7 +197,9 @@ end
 
 local function end_visit(p, n, why)
   if p.st == 'waiting' then bucket_rem('w', p) elseif p.st == 'suspended' then bucket_rem('s', p) end
-  set(p, 'st', 'ended', 'nu', '', 'why', why, 'et', I(now), 'it', '', 'bc', '')
+  -- Who attended is told after the end; a nurse to whom it was only offered did not.
+  local by = (p.st == 'connecting' or p.st == 'in_call' or p.st == 'interrupted') and p.nu or ''
+  set(p, 'st', 'ended', 'nu', '', 'by', by, 'why', why, 'et', I(now), 'it', '', 'bc', '')
   untimer(p.id, 'offer', 'conn', 'grace', 'intr', 'nlost', 'dec')
   emit('ended', p, n, why)
   if p.pr ~= '' then call('SREM', P .. 'pu:' .. p.pr, 'p:' .. p.id) end

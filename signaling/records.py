@@ -52,6 +52,8 @@ class Visit:
     rings_until_ms: int | None
     ended: Literal["done", "left", "lost"] | None
     ended_at_ms: int | None
+    attended_by: str | None
+    """Once ended: the nurse who was with the patient, None when nobody was."""
     skill: str
     buckets: tuple[str, ...]
     patient_epoch: int
@@ -164,6 +166,7 @@ def _visit(fields: Mapping[str, str], patient: str, times: list[str], lines: lis
         rings_until_ms=rings,
         ended=cast(Literal["done", "left", "lost"], fields["why"]) if state == "ended" else None,
         ended_at_ms=whole_or_none(fields.get("et")),
+        attended_by=fields.get("by") or None,
         skill=fields["sk"],
         buckets=_many(fields["la"]),
         patient_epoch=whole(fields["pe"]),

@@ -87,8 +87,10 @@ class Refresh:
         session.visit = view.visit
         leg = await self._leg(session, view.visit)
         nurse = None
-        if view.visit is not None and view.visit.accepted:
-            nurse = await self._people.person(view.visit.nurse)
+        if view.visit is not None and (
+            attending := view.visit.nurse if view.visit.accepted else view.visit.attended_by
+        ):
+            nurse = await self._people.person(attending)
         snapshot = patient_snapshot(view, session.person, nurse, leg, _slots(session))
         session.place = snapshot.queue
         return snapshot

@@ -97,7 +97,7 @@ def _ended(visit: Visit) -> Ended | None:
 def patient_snapshot(
     view: PatientView, me: Person, nurse: Person | None, leg: LegView | None, slots: list[SlotView]
 ) -> PatientSnapshot:
-    """Everything the patient's page needs. The nurse has a name from the moment she has accepted."""
+    """Everything the patient's page needs. The nurse has a name from when she has accepted, also after the end."""
     visit = view.visit
     if visit is None:
         return PatientSnapshot(
@@ -123,7 +123,7 @@ def patient_snapshot(
         generation=visit.generation,
         joined_at_ms=visit.joined_at_ms,
         queue=QueuePlace(position=view.position, waiting=view.waiting) if view.position is not None else None,
-        nurse=staff_card(nurse) if visit.accepted else None,
+        nurse=staff_card(nurse) if visit.accepted or visit.attended_by else None,
         leg=leg,
         call=_call(visit, slots, view.nurse_media, view.nurse_bars),
         ended=_ended(visit),

@@ -78,5 +78,6 @@ async def test_a_visit_from_the_notice_to_the_next_offer(product: Product, party
 
     await end_consult(nurse)
     await patient.see_call("ended")
+    await patient.see("document.body.innerText.includes('Le atendió Ana Ruiz')", "who attended")
     await nurse.click("wrapup-done")
     await nurse.see_element("go-available")
