@@ -27,6 +27,11 @@ from media.streams import NOBODY, End, Path, Sink, Source
 MAX_PATHS = 8
 """Addresses from which a leg may be proven at a time: IPv4, IPv6, TCP, loopback, and the same after a roam."""
 
+ADDRESS_HELD_S = 8.0
+"""An address at which a leg was heard within this time is not given to another leg: whoever knows one leg's password
+could otherwise take another's address away by forging the source of a check. Browsers check every 2.5-5 s; a page
+that is loaded again has its old leg closed before it has a new one."""
+
 MAX_RTCP_SSRCS = 16
 """SSRCs in whose name a leg may send RTCP. Browsers use one or two."""
 
@@ -42,6 +47,9 @@ class Plane(Protocol):
 
     def datagram(self, data: bytes, address: Address) -> None:
         """Take a datagram from the network, whatever it is. Never raises."""
+
+    def held(self, address: Address, end: End, now_s: float) -> bool:
+        """Tell whether an end other than `end` was heard at `address` just now."""
 
     def admit(self, end: End, address: Address) -> Path:
         """Note that `end` has proven itself at `address`."""
@@ -293,6 +301,11 @@ class PythonPlane:
         end.owner.on_rtcp(compound, now_s)
 
     # ---- what legs and rooms ask for
+
+    def held(self, address: Address, end: End, now_s: float) -> bool:
+        """Tell whether an end other than `end` was heard at `address` just now: then a check from there is spoofed."""
+        path = self._paths.get(address)
+        return path is not None and path.end is not end and now_s - path.end.heard_s < ADDRESS_HELD_S
 
     def admit(self, end: End, address: Address) -> Path:
         """Note that `end` has proven itself at `address`; the oldest unused path gives way when there are too many."""

@@ -366,10 +366,13 @@ class Relay:
         if not request.authentic(password):
             self.dropped["stun_auth_failed"] += 1
             return
-        for ended in leg.used(request.ufrag):
-            self._by_ufrag.pop(ended.ufrag, None)
         now_s = self._clock()
         end = leg.end
+        if self.plane.held(address, end, now_s):
+            self.dropped["address_held"] += 1
+            return
+        for ended in leg.used(request.ufrag):
+            self._by_ufrag.pop(ended.ufrag, None)
         path = self.plane.admit(end, address)
         end.heard_s = now_s
         if end.path is None or (request.use_candidate and now_s - end.media_s > MEDIA_HOLDS_PATH_S):

@@ -7,6 +7,7 @@ import pytest
 from media import rtcp
 from media.control import AnswerLeg, RestartLeg, SetLeg
 from media.leg import MAX_NEW_SSRCS, NEW_SSRC_WINDOW_S
+from media.plane import ADDRESS_HELD_S
 from media.relay import MEDIA_HOLDS_PATH_S, Relay
 from media.rtp import unwrap_rtx, wrap_rtx
 from tests.media.client import Offer, RawClient, joined, rtp_packet, until
@@ -115,6 +116,21 @@ async def test_stranger_without_the_password_moves_nothing(relay: Relay) -> None
     assert relay.plane.addresses == 2
     for client in (thief, a, b):
         await client.close()
+
+
+async def test_address_of_another_leg_is_not_taken(clocked: Relay, clock: Clock) -> None:
+    """A leg's genuine check with a forged source does not take another's address, unless that one has left it."""
+    a, b = await joined(clocked, "room", "a"), await joined(clocked, "room", "b")
+    of_a = clocked.legs["a"].end.path
+    with pytest.raises(TimeoutError):
+        await a.check(timeout_s=0.3, pwd=b.offer.pwd, ufrag=b.offer.ufrag)  # b's password from a's address
+    assert clocked.legs["a"].end.path is of_a
+    assert clocked.dropped["address_held"] > 0
+    clock.now_s += ADDRESS_HELD_S
+    await a.check(pwd=b.offer.pwd, ufrag=b.offer.ufrag)
+    assert clocked.legs["a"].end.path is None
+    await a.close(goodbye=False)
+    await b.close()
 
 
 async def test_number_of_paths_is_bounded(relay: Relay) -> None:

@@ -203,8 +203,8 @@ export class Seat {
   private report(): void {
     if (this.peer.state === "none") return;
     const { sample } = this.peer;
-    const report = { bars: bars(sample), rtt_ms: sample.rttMs };
-    void this.ask("link", report);
+    // Before it is up there is nothing to say of it; that it was lost is worth saying once it has been.
+    if (this.peer.state !== "connecting") void this.ask("link", { bars: bars(sample), rtt_ms: sample.rttMs });
     // A refusal or loss of the last word about our media is made good here at the latest.
     this.settle();
   }
