@@ -12,8 +12,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
+from aiohttp import web
 
 from media.client import RelayClient, RelayRefused, RelayUnreachable
+from server.api import Handler, Refused
 from server.app import add_pages, make_app
 from server.database import Database, trouble
 from server.demo import Demo
@@ -30,6 +32,7 @@ from signaling.switchboard import Signaling
 from signaling.tickets import Tickets
 
 PROGRAMME = "migrantes"
+LIVE_PATH = "/live/"
 RECONNECT_MS = 1_000
 """When pages are told to come back: by then the balancer, or the next start, has something to answer with."""
 MOVE_TIME_S = 2.0
@@ -94,16 +97,12 @@ class Program:
         keys = settings.keys()
         https = (settings.public_url or "").startswith("https://")
         listener = await self._bind(https=https)
-        # The worker takes as long to come up as all the rest.
-        relay_starting = asyncio.create_task(self._open_relay(), name="open-relay")
-        try:
-            database = await self._open_database()
-            store = await self._open_store()
-        except BaseException:
-            relay_starting.cancel()
-            await asyncio.gather(relay_starting, return_exceptions=True)
-            raise
-        relay = await relay_starting
+        relay, process = self._make_relay()
+        # The worker takes as long to come up as all the rest, so pages are served meanwhile.
+        relay_starting = asyncio.create_task(_start_relay(process), name="start-relay")
+        self._stack.push_async_callback(_cancelled, relay_starting)
+        database = await self._open_database()
+        store = await self._open_store()
 
         people = People(database)
         visits = self.visits = Visits(database, PROGRAMME)
@@ -127,15 +126,19 @@ class Program:
         health = Health(_checks(pages, database, relay, signaling), relay)
         sessions = Sessions(tickets, people, demo, settings.trusted_proxies)
         app = make_app(pages, sessions, health, demo, https=https)
-        signaling.attach(app)
+        signaling.attach(app, LIVE_PATH)
         add_pages(app, pages)
 
-        await signaling.start()
-        self._stack.push_async_callback(signaling.stop)
-        self._signaling = signaling
-        # Again, so that connections end before what they use does.
+        app.middlewares.append(self._not_before_it_is_live)
         self._stack.push_async_callback(listener.stop)
         await listener.start(app)
+
+        await relay_starting
+        await signaling.start()
+        self._stack.push_async_callback(signaling.stop)
+        # Again, so that connections end before what they use does.
+        self._stack.push_async_callback(listener.stop)
+        self._signaling = signaling
         log.info("serving", url=self.url, store=store.kind, database=database.engine.dialect.name, pid=os.getpid())
 
     def _origins(self) -> list[str] | None:
@@ -185,23 +188,43 @@ class Program:
         self._stack.push_async_callback(store.close)
         return store
 
-    async def _open_relay(self) -> RelayClient:
+    @web.middleware
+    async def _not_before_it_is_live(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._signaling is None and request.path.startswith(LIVE_PATH):
+            raise Refused("unavailable", "starting; connect again in a moment", retry_after_s=1)
+        return await handler(request)
+
+    def _make_relay(self) -> tuple[RelayClient, RelayProcess | None]:
+        """The client of the relay worker, and the worker when it is ours to start. Raises StartError."""
         address = self._settings.relay_url
         if address is not None:
             client = RelayClient(address, None if address.startswith("unix:") else self._settings.relay_secret())
         else:
-            folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="puente-relay-"))
-            process = RelayProcess(Path(folder) / "control.sock", _media_environment(self._settings))
             try:
                 check_port_is_free(self._settings.media_host, self._settings.media_port)
-                await process.start()
             except RelayStartError as error:
                 raise StartError(str(error)) from None
-            self._stack.push_async_callback(process.stop)
-            self.relay_process = process
-            client = RelayClient(process.address)
+            folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="puente-relay-"))
+            self.relay_process = RelayProcess(Path(folder) / "control.sock", _media_environment(self._settings))
+            self._stack.push_async_callback(self.relay_process.stop)
+            client = RelayClient(self.relay_process.address)
         self._stack.push_async_callback(client.aclose)
-        return client
+        return client, self.relay_process
+
+
+async def _start_relay(process: RelayProcess | None) -> None:
+    if process is None:
+        return
+    try:
+        await process.start()
+    except RelayStartError as error:
+        raise StartError(str(error)) from None
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    """End a task that may have ended."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _media_environment(settings: Settings) -> dict[str, str]:

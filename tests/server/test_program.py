@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sys
-import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,9 @@ import pytest
 import pytest_asyncio
 import socketio
 
+from server import program as program_module
 from server.program import SAME_SIGNAL_S, Program, StartError
+from server.relay_process import RelayProcess
 from server.settings import Settings
 from tests.server.conftest import ROOT
 from tests.server.test_relay_process import free_media_port, until
@@ -169,6 +170,42 @@ async def test_stopping_tells_pages_to_connect_again(tmp_path: Path, dist: Path,
     await page.io.disconnect()
 
 
+async def test_pages_are_served_while_the_relay_comes_up(
+    tmp_path: Path, dist: Path, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They can be read at once; the live connection is told to come again until there is a relay."""
+    begin = asyncio.Event()
+    start_relay = program_module._start_relay
+
+    async def slowly(process: RelayProcess | None) -> None:
+        await begin.wait()
+        await start_relay(process)
+
+    monkeypatch.setattr(program_module, "_start_relay", slowly)
+    settings = _settings(tmp_path).model_copy(update={"http_port": free_media_port()})
+    program = Program(settings, demo=True, dist=dist)
+    starting = asyncio.create_task(program.start())
+
+    async def answers() -> bool:
+        try:
+            async with http.get(f"{program.url}/demo", headers={"Accept": "text/html"}) as answer:
+                return answer.status == 200
+        except aiohttp.ClientConnectionError:
+            return False
+
+    async with asyncio.timeout(30):
+        while not await answers():
+            await asyncio.sleep(0.02)
+    async with http.get(f"{program.url}/live/?EIO=4&transport=websocket") as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (503, "unavailable")
+    assert "relay" in (await _ready(http, program.url))["missing"]
+    assert not starting.done()
+    begin.set()
+    await starting
+    await _until_ready(http, program.url)
+    await program.stop()
+
+
 async def test_a_start_that_fails_leaves_nothing_running(tmp_path: Path, dist: Path) -> None:
     """The media port is found taken after the store and the database were opened."""
     before = set(psutil.Process().children(recursive=True))
@@ -202,7 +239,7 @@ async def test_outside_of_demo_mode_there_is_no_demo(tmp_path: Path, dist: Path,
 
 
 async def _demo_process(folder: Path) -> tuple[asyncio.subprocess.Process, str]:
-    """`puente demo` as a process, once it is alive; and its URL."""
+    """`puente demo` as a process, once it takes calls; and its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -217,15 +254,15 @@ async def _demo_process(folder: Path) -> tuple[asyncio.subprocess.Process, str]:
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
 
-    def alive() -> bool:
+    async def live() -> bool:
         try:
-            with urllib.request.urlopen(f"{url}/healthz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
+            async with aiohttp.ClientSession() as http, http.get(f"{url}/readyz") as answer:
+                return set((await answer.json())["missing"]) <= {"front_end"}  # pages need not be built for this
+        except aiohttp.ClientConnectionError:
             return False
 
     async with asyncio.timeout(60):
-        while not await asyncio.to_thread(alive):
+        while not await live():
             assert process.returncode is None
             await asyncio.sleep(0.05)
     return process, url
