@@ -35,7 +35,7 @@ class Album:
         for size, (width, height) in SIZES.items():
             await party.page.set_viewport_size({"width": width, "height": height})
             for mode in ("light", "dark"):
-                await party.page.emulate_media(color_scheme=mode)  # type: ignore[arg-type]
+                await party.page.emulate_media(color_scheme=mode)
                 await party.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
                 path = self._folder / f"{screen}-{size}-{mode}.png"
                 await party.page.screenshot(path=path, full_page=whole)

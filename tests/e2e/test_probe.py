@@ -9,7 +9,7 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.e2e.assets import BLUE, GREEN
+from tests.e2e.assets import BLUE, GREEN, Look
 from tests.e2e.browsers import FirefoxParty
 from tests.e2e.conftest import OpenParty
 
@@ -51,7 +51,7 @@ async def loopback() -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("look", [GREEN, BLUE], ids=lambda look: look.name)
 async def test_chromium_shows_the_colour_and_sounds_the_pitch_of_its_files(
-    party: OpenParty, loopback: str, look: type[GREEN]
+    party: OpenParty, loopback: str, look: Look
 ) -> None:
     """What the fake camera and microphone play arrives as this colour and this pitch, and a muted track as silence."""
     page = await party("page", look)
