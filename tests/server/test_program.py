@@ -240,9 +240,7 @@ async def test_outside_of_demo_mode_there_is_no_demo(tmp_path: Path, dist: Path,
 
 async def _demo_process(folder: Path) -> tuple[asyncio.subprocess.Process, str]:
     """`puente demo` as a process, once it takes calls; and its URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_media_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PUENTE_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "server.cli", "demo",

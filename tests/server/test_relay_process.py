@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import sys
@@ -20,12 +21,16 @@ from server.relay_process import RelayProcess, RelayStartError, check_port_is_fr
 
 
 def free_media_port() -> int:
-    """A port that is free for UDP and TCP now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams, socket.socket() as stream:
-        datagrams.bind(("127.0.0.1", 0))
-        port: int = datagrams.getsockname()[1]
-        stream.bind(("127.0.0.1", port))
-        return port
+    """A port that is free for UDP and TCP now, below those that clients are given, so that none takes it meanwhile."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams, socket.socket() as stream:
+            try:
+                datagrams.bind(("127.0.0.1", port))
+                stream.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
 
 
 async def until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
