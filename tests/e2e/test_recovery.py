@@ -46,7 +46,7 @@ async def test_a_reload_comes_back_into_the_same_call(call: Call, who: str) -> N
     await here.reload()
     await see_connected(call.patient, call.nurse)
     await see_and_hear(call.patient, call.nurse)
-    assert await call_seconds(here) > before
+    assert await call_seconds(here) >= before  # the reload may take less than a second
 
 
 async def test_a_changed_network_restarts_ice_and_keeps_the_call(call: Call) -> None:

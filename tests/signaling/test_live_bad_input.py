@@ -24,7 +24,7 @@ def counted(name: str, **labels: str) -> float:
 
 
 TICKETS = Tickets([KEY])
-OF_PATIENT = ("pat1", "patient", 60)
+OF_PATIENT = ("pat1", "patient", 3600)
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,9 @@ OF_PATIENT = ("pat1", "patient", 60)
         ({"v": 1, "ticket": Tickets(["f" * 32]).issue("ticket", *OF_PATIENT).token}, "ticket_invalid"),
         ({"v": 1, "ticket": TICKETS.issue("link", *OF_PATIENT).token}, "ticket_invalid"),
         ({"v": 1, "ticket": TICKETS.issue("session", *OF_PATIENT).token}, "ticket_invalid"),
-        ({"v": 1, "ticket": TICKETS.issue("ticket", "nur1", "nurse", 60).token}, "ticket_invalid"),
-        ({"v": 1, "ticket": TICKETS.issue("ticket", "nur1", "patient", 60).token}, "ticket_invalid"),
-        ({"v": 1, "ticket": TICKETS.issue("ticket", "zzz", "patient", 60).token}, "ticket_invalid"),
+        ({"v": 1, "ticket": TICKETS.issue("ticket", "nur1", "nurse", 3600).token}, "ticket_invalid"),
+        ({"v": 1, "ticket": TICKETS.issue("ticket", "nur1", "patient", 3600).token}, "ticket_invalid"),
+        ({"v": 1, "ticket": TICKETS.issue("ticket", "zzz", "patient", 3600).token}, "ticket_invalid"),
         ({"v": 1, "ticket": TICKETS.issue("ticket", "pat1", "patient", -60).token}, "ticket_expired"),
         ({"v": 1, "ticket": TICKETS.issue("ticket", *OF_PATIENT).token, "leg": "a b"}, "bad_request"),
         ({"v": 1, "ticket": TICKETS.issue("ticket", *OF_PATIENT).token, "seq": 2**60}, "bad_request"),
