@@ -17,7 +17,8 @@ setup: ## all that tests, lint and development need
 	@tools/setup-web
 	@if [ -f tests/e2e/package-lock.json ]; then tools/setup-e2e; fi
 
-test: setup ## the whole test suite; PYTEST="tests/media -k rtp" runs a part
+test: setup ## the whole test suite; PYTEST="tests/media -k rtp" runs a part of the Python one
+	@tools/test-web
 	@$(PYTHON) -m pytest $(PYTEST)
 
 lint: ## style, types, architecture, the protocol's generated files, the Dockerfile
