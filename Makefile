@@ -19,6 +19,7 @@ setup: ## all that tests, lint and development need
 
 test: setup ## the whole test suite; PYTEST="tests/media -k rtp" runs a part of the Python one
 	@tools/test-web
+	@[ -n "$(PYTEST)" ] || tools/test-web
 	@$(PYTHON) -m pytest $(PYTEST)
 
 lint: ## style, types, architecture, the protocol's generated files, the Dockerfile
