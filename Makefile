@@ -18,7 +18,6 @@ setup: ## all that tests, lint and development need
 	@if [ -f tests/e2e/package-lock.json ]; then tools/setup-e2e; fi
 
 test: setup ## the whole test suite; PYTEST="tests/media -k rtp" runs a part of the Python one
-	@tools/test-web
 	@[ -n "$(PYTEST)" ] || tools/test-web
 	@$(PYTHON) -m pytest $(PYTEST)
 
