@@ -71,7 +71,7 @@ export const words: Words = {
     asking: "Allow the camera and microphone",
     askingHelp: "Your browser is asking you. Press Allow.",
     private: "Nobody sees or hears you yet.",
-    speak: "Speak to test your microphone",
+    speak: "Say something",
     heard: "We hear you well",
     level: "Microphone level",
     goodTitle: "All set: video and voice",

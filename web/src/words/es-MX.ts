@@ -70,7 +70,7 @@ export const words = {
     asking: "Permita el uso de cámara y micrófono",
     askingHelp: "Su navegador se lo pregunta. Toque Permitir.",
     private: "Nadie le ve ni le oye todavía.",
-    speak: "Hable para probar su micrófono",
+    speak: "Hable para probar",
     heard: "Le oímos bien",
     level: "Nivel del micrófono",
     goodTitle: "Todo listo: video y voz",
