@@ -8,12 +8,11 @@ import signal
 from pathlib import Path
 
 import aiohttp
-import pytest
 from engineio import packet
 
 from signaling.protocol import Closing
 from signaling.sockets import CONNECT_WITHIN_S, MAX_QUEUED
-from signaling.store import find_server, open_store
+from signaling.store import open_store
 from tests.signaling.conftest import Live, Start
 from tests.signaling.live_fakes import CONSENT, FakeRelay
 from tests.signaling.test_live_calls import in_call, ringing, waiting
@@ -124,7 +123,6 @@ async def test_ready_says_what_is_missing(live: Live) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.skipif(find_server() is None, reason="no redis-server on this machine")
 async def test_a_store_that_dies_comes_back_with_everybody(start: Start, tmp_path: Path) -> None:
     """While the store is away requests are *unavailable*; afterwards the same people go on in the same call."""
     store = await open_store(None, tmp_path)
