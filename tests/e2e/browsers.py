@@ -288,10 +288,10 @@ class FirefoxParty(Party):
         self.problems += [f"{self.name}: {text}" for text in await self._driver.ask("close")]
 
 
-async def launch_chromium(playwright: Playwright, camera: Path, microphone: Path) -> Browser:
-    """Start a Chromium whose camera and microphone are files."""
+async def launch_chromium(playwright: Playwright, camera: Path, microphone: Path, *flags: str) -> Browser:
+    """Start a Chromium whose camera and microphone are files; `flags` are added to its command line."""
     files = [f"--use-file-for-fake-video-capture={camera}", f"--use-file-for-fake-audio-capture={microphone}"]
-    return await playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS + files)
+    return await playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=[*FLAGS, *files, *flags])
 
 
 async def open_chromium(browser: Browser, name: str, look: Look, **context_options: Any) -> ChromiumParty:

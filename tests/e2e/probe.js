@@ -28,7 +28,7 @@
 
   async function stats() {
     const out = {
-      connections: pcs.length, state: null, ice: null, ufrag: null,
+      connections: pcs.length, state: null, ice: null, ufrag: null, transport: null,
       frames: 0, audioEnergy: 0, audioSamples: 0, sentFrames: 0, sentAudioPackets: 0, codec: null,
     };
     const pc = current();
@@ -38,6 +38,7 @@
     out.ufrag = /a=ice-ufrag:(\S+)/.exec(pc.remoteDescription?.sdp ?? '')?.[1] ?? null;
     const report = await pc.getStats();
     report.forEach((s) => {
+      if (s.type === 'candidate-pair' && s.nominated) out.transport = report.get(s.localCandidateId)?.protocol ?? null;
       if (s.type === 'inbound-rtp' && s.kind === 'video') {
         out.frames += s.framesDecoded ?? 0;
         if (s.framesDecoded) out.codec = report.get(s.codecId)?.mimeType ?? null;
