@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """All in milliseconds. The order of the fields is the order in which `pairing.lua` reads them."""
+    """All in milliseconds. The order of the fields is the order in which `waiting_room/state.lua` reads them."""
 
     offer_ms: int = 20_000
     """An offer rings; then the patient goes to the next nurse and this one is away (`no_answer`)."""

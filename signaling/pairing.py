@@ -1,4 +1,4 @@
-"""The waiting room: a typed client of `pairing.lua`, in which every transition is one atomic call."""
+"""The waiting room: a typed client of the script in `waiting_room/`, in which every transition is one atomic call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from signaling.deadlines import Deadlines
 from signaling.records import NurseView, PatientView, Queue, Waiting, nurse_view, patient_view
 from signaling.values import whole
 
-SCRIPT = resources.files("signaling").joinpath("pairing.lua").read_text(encoding="utf-8")
+PARTS = ("state", "matching", "transitions", "operations", "views", "time")
+"""Files of the script, in the order in which each uses what stands before it."""
+
+SCRIPT = "\n".join(
+    resources.files("signaling").joinpath("waiting_room", f"{part}.lua").read_text(encoding="utf-8") for part in PARTS
+)
 SCRIPT_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 Side = Literal["p", "n"]

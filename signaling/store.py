@@ -131,7 +131,7 @@ def embedded_store() -> Store:
 
 
 def _client(url: str, timeout_s: float = COMMAND_TIMEOUT_S) -> Redis:
-    """A client that reconnects and tries again; every script call is safe to repeat (see `pairing.lua`)."""
+    """A client that reconnects and tries again; every script call is safe to repeat (see `waiting_room/state.lua`)."""
     client: Redis = Redis.from_url(
         url,
         decode_responses=True,
