@@ -15,7 +15,8 @@ QUIET_S = 1.0
 """Legs go in twos and more; only after the last of them is it worth it."""
 
 MAX_WAIT_S = 30.0
-"""On a worker where somebody always leaves it is done at this interval: 10-20 ms each time, measured with 200 legs."""
+"""On a worker where somebody always leaves it is done at this interval. It holds up the others for 37 ms (measured with
+200 legs and their clients in one process): less than a jitter buffer."""
 
 
 def reclaim() -> None:
