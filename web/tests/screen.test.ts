@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { callStatus, rung } from "../src/call/seat.ts";
 import { type Local, needsDevices, screenOf, settlePresence, withChat, withPeer } from "../src/patient/screen.ts";
 import type { CallView, Interruption, PatientSnapshot, PatientState, StaffSnapshot } from "../src/protocol.ts";
-import { holdsDevices, onAir, staffScreenOf } from "../src/staff/screen.ts";
+import { holdsDevices, onAir, patientBars, staffScreenOf } from "../src/staff/screen.ts";
 
 const LOCAL: Local = { link: "up", sessionLost: null, consented: false, declined: false, presence: null };
 
@@ -147,5 +147,20 @@ describe("the nurse's screen", () => {
     expect(holdsDevices(staff({ state: "wrapup" }))).toBe(false);
     expect(holdsDevices(staff({ state: "idle" }))).toBe(true);
     expect(holdsDevices(null)).toBe(false);
+  });
+});
+
+describe("the patient's link at the nurse", () => {
+  const lost = (who: Interruption["who"]): Interruption => ({ who, by_choice: false, since_ms: 0, until_ms: 1 });
+
+  it("is none while the patient is gone, whatever was reported before", () => {
+    for (const who of ["patient", "both"] as const) {
+      expect(patientBars({ ...CALL, peer_bars: 4, interruption: lost(who) })).toBe(0);
+    }
+  });
+
+  it("is what the patient reports while only the nurse is gone", () => {
+    expect(patientBars({ ...CALL, peer_bars: 3, interruption: lost("nurse") })).toBe(3);
+    expect(patientBars(CALL)).toBeNull();
   });
 });

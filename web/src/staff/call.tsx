@@ -11,6 +11,7 @@ import { Bars, Note } from "../ui/parts.tsx";
 import { hourText, useElapsed } from "../ui/time.ts";
 import { languageName, words } from "../words/index.ts";
 import type { StaffApp, StaffView } from "./app.ts";
+import { patientBars } from "./screen.ts";
 
 const REJOIN_AFTER_MS = 10_000;
 
@@ -21,6 +22,7 @@ export function NurseCallScreen({ app, view, seat }: { app: StaffApp; view: Staf
   const patient = view.snapshot?.patient ?? null;
   const name = patient?.name ?? words.staff.call.patient;
   const status = app.status;
+  const theirBars = call && patientBars(call);
   const word = words.staff.call;
   const head = (
     <header class="over shade row wrap">
@@ -40,8 +42,8 @@ export function NurseCallScreen({ app, view, seat }: { app: StaffApp; view: Staf
         <Controls seat={app.seat} view={seat} />
         <div class="over col tight s linkbox">
           <p class="row tight" data-testid="peer-link">
-            <Bars n={call?.peer_bars ?? 0} /> {word.theirs}{" "}
-            <b>{call?.peer_bars == null ? words.link.measuring : words.link.grade[call.peer_bars]}</b>
+            <Bars n={theirBars ?? 0} /> {word.theirs}{" "}
+            <b>{theirBars === null ? words.link.measuring : words.link.grade[theirBars]}</b>
           </p>
           <p class="row tight soft">
             <Bars n={seat.bars} /> {word.own} {words.link.grade[seat.bars]}

@@ -1,6 +1,6 @@
 import type { LinkState } from "../live/connection.ts";
 import type { SessionErrorCode } from "../live/session.ts";
-import type { StaffSnapshot } from "../protocol.ts";
+import type { CallView, StaffSnapshot } from "../protocol.ts";
 
 /** Which screen the nurse sees. An offer lies over `home`. */
 export type StaffScreen = "loading" | "lost" | "replaced" | "home" | "call" | "wrapup";
@@ -27,4 +27,10 @@ export function onAir(snapshot: StaffSnapshot): boolean {
 /** States in which a visit may start at once, so that camera and microphone are held ready. */
 export function holdsDevices(snapshot: StaffSnapshot | null): boolean {
   return snapshot !== null && ["idle", "offered", "busy", "gone"].includes(snapshot.state);
+}
+
+/** The patient's link as it is now: what they last reported is of no worth once they are gone. Null: not known yet. */
+export function patientBars(call: Pick<CallView, "interruption" | "peer_bars">): number | null {
+  const gone = call.interruption !== null && call.interruption.who !== "nurse";
+  return gone ? 0 : call.peer_bars;
 }

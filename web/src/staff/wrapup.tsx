@@ -32,7 +32,7 @@ export function WrapupScreen({ app, view, wrapup }: { app: StaffApp; view: Staff
   };
   return (
     <main class="page w48">
-      <div class="row wrap">
+      <div class="row wrap closing">
         <div class="grow col tight">
           <EndedTag />
           <ScreenTitle>{word.title}</ScreenTitle>
