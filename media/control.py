@@ -10,6 +10,7 @@ sides cannot drift.
 | `POST /v1/legs/{leg}/answer` | `AnswerLeg` | `Done` |
 | `POST /v1/legs/{leg}/restart` | `RestartLeg` | `LegOffer` |
 | `POST /v1/legs/{leg}/set` | `SetLeg` | `Done` |
+| `POST /v1/legs/{leg}/report` | `ReportLeg` | `Done` |
 | `POST /v1/legs/{leg}/close` | `CloseLeg` | `Done` |
 | `GET /v1/legs/{leg}` | | `LegStats` |
 | `POST /v1/rooms/{room}/join` | `JoinRoom` | `RoomState` |
@@ -37,6 +38,18 @@ Epoch = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 Sdp = Annotated[str, Field(min_length=1, max_length=32_768)]
 """A session description. Browsers answer our offer in 4-8 KB; more than 32 KB is not from a browser."""
+
+VideoCodec = Literal["VP8", "VP9", "AV1", "H264"]
+
+Rung = Annotated[int, Field(ge=0, le=5)]
+"""How much of a visit a direction carries: 5 full, 4 small, 3 minimal, 2 stills, 1 voice, 0 deferred."""
+
+Why = Literal["start", "clear", "rate", "loss", "delay", "cpu", "choice"]
+"""Why a direction has its rung: it has just begun, there is room, too little rate, too much loss, too much delay, the
+sender's processor, or somebody wants voice only."""
+
+Whose = Literal["own", "other", "none"]
+"""Whose link (or processor, or choice) that is, seen from the sender."""
 
 MAX_ROOM_LEGS = 4
 """Patient, nurse, and two of interpreter, specialist or relative: what the fixed offer has slots for."""
@@ -66,6 +79,13 @@ class LegOffer(Message):
     sdp: Sdp
 
 
+class LinkHint(Message):
+    """What this device's link carried in its last visit, as a first idea; rates in bit/s of all that is sent."""
+
+    up_bps: int = Field(ge=0, le=1_000_000_000)
+    down_bps: int = Field(ge=0, le=1_000_000_000)
+
+
 class AnswerLeg(Message):
     """The browser's answer to the offer numbered `restart`."""
 
@@ -73,6 +93,7 @@ class AnswerLeg(Message):
     epoch: Epoch
     restart: int = Field(ge=0)
     sdp: Sdp
+    hint: LinkHint | None = None
 
 
 class RestartLeg(Message):
@@ -91,6 +112,33 @@ class SetLeg(Message):
     audio: bool | None = None
     video: bool | None = None
     video_cap_bps: int | None = Field(default=None, ge=10_000, le=20_000_000)
+
+
+class ClientReport(Message):
+    """What only the page can know of the last seconds. None: not known there."""
+
+    wants_video: bool = True
+    """The camera is on and neither side has chosen voice only."""
+    concealed: float | None = Field(default=None, ge=0, le=1)
+    """Share of the played sound that was made up because nothing had come."""
+    frozen_ms: int | None = Field(default=None, ge=0, le=600_000)
+    fps: float | None = Field(default=None, ge=0, le=240)
+    """Pictures shown a second."""
+    cpu_limited: bool = False
+    encode_ms: float | None = Field(default=None, ge=0, le=10_000)
+    """Mean time to encode a picture."""
+    codec: VideoCodec | None = None
+    """What is encoded now."""
+    out_bps: int | None = Field(default=None, ge=0, le=1_000_000_000)
+    """The browser's own estimate of its uplink."""
+
+
+class ReportLeg(Message):
+    """Tell the relay what the page of a leg sees. It may come late or never; the relay does without."""
+
+    call: Name
+    epoch: Epoch
+    report: ClientReport
 
 
 class CloseLeg(Message):
@@ -154,12 +202,105 @@ class Refusal(Message):
     detail: str = ""
 
 
-EventKind = Literal["connected", "media", "silent", "active", "gone"]
+EventKind = Literal["connected", "media", "silent", "active", "limits", "measured", "report", "gone"]
 """`connected`: DTLS is up. `media`: first RTP packet. `silent`: no authenticated packet for `SILENT_AFTER_S`.
-`active`: packets again after silence. `gone`: the leg was closed or timed out, and everything of it is freed."""
+`active`: packets again after silence. `limits`: what the leg is to send has changed. `measured`: its link was measured
+outside a call. `report`: how it has done so far. `gone`: the leg was closed or timed out, and everything of it is
+freed; its last report comes with it."""
 
 SILENT_AFTER_S = 2.5
 """Both sides must see *reconectando* within 3 s of a cut; 0.5 s is left for signalling. RTCP alone is 1 a second."""
+
+
+class AudioShape(Message):
+    """How a leg's voice is to be encoded: Opus, so many bit/s in packets of so many ms."""
+
+    frame_ms: Literal[20, 40, 60, 120]
+    bitrate_bps: int = Field(ge=6_000, le=128_000)
+    red: bool
+    """Each packet carries the one before it too (RFC 2198)."""
+    dtx: bool
+
+
+class VideoShape(Message):
+    """How a leg's picture is to be encoded. `bitrate_bps` is a ceiling; `lines` the height of the picture."""
+
+    bitrate_bps: int = Field(ge=10_000, le=20_000_000)
+    fps: int = Field(ge=1, le=60)
+    lines: int = Field(ge=90, le=2160)
+    codec: VideoCodec
+
+
+class Limits(Message):
+    """What a leg is to send now: its direction's rung, why, and the shapes. `video` is None below rung 3."""
+
+    rung: Rung
+    why: Why
+    whose: Whose
+    audio: AudioShape
+    video: VideoShape | None
+    stills_bps: int = Field(ge=0, le=20_000_000)
+    """What stills may take of the link beside the voice; 0: none now."""
+    since_ms: int
+    """When this rung began, Unix ms."""
+
+
+class LinkMeasure(Message):
+    """A leg's link as measured outside a call: rates in bit/s, losses as shares; None: not known (yet)."""
+
+    up_bps: int | None = None
+    down_bps: int | None = None
+    rtt_ms: int | None = None
+    loss_up: float | None = None
+    loss_down: float | None = None
+    rung_up: Rung | None = None
+    rung_down: Rung | None = None
+    final: bool = False
+    """Nothing more will be measured."""
+
+
+class RungStep(Message):
+    """A direction's rung from a moment on."""
+
+    at_ms: int
+    rung: Rung
+    why: Why
+    whose: Whose
+
+
+MAX_RUNG_STEPS = 200
+"""Steps kept of one leg; with one change in 10 s more than half an hour of restlessness."""
+
+
+class WayReport(Message):
+    """One direction of a leg since it began."""
+
+    packets: int = 0
+    bytes: int = 0
+    lost: int = 0
+    repaired: int = 0
+    """Lost packets that came or were sent again."""
+    estimate_bps: int | None = None
+    jitter_ms: float | None = None
+    codec: VideoCodec | None = None
+
+
+class LegReport(Message):
+    """How a leg has done since it began; each report replaces the one before. `up` is what the person sent."""
+
+    seconds: float
+    transport: Literal["udp", "tcp"] | None
+    rtt_ms: float | None
+    rtt_max_ms: float | None
+    up: WayReport
+    down: WayReport
+    rungs: list[RungStep] = Field(max_length=MAX_RUNG_STEPS)
+    """Of what the leg sends."""
+    concealed: float | None = None
+    """Mean share of made-up sound that the page reported."""
+    frozen_ms: int = 0
+    """As the page reported."""
+    restarts: int = 0
 
 
 class LegEvent(Message):
@@ -172,6 +313,9 @@ class LegEvent(Message):
     epoch: Epoch
     kind: EventKind
     reason: str = ""
+    limits: Limits | None = None
+    measure: LinkMeasure | None = None
+    report: LegReport | None = None
 
 
 class Events(Message):

@@ -147,7 +147,7 @@ def typescript_type(annotation: Any) -> str:  # noqa: PLR0911 - one return per k
     if origin is list:
         inner = typescript_type(parts[0])
         return f"({inner})[]" if "|" in inner else f"{inner}[]"
-    plain = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
+    plain = {bytes: "Uint8Array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
     if annotation in plain:
         return plain[annotation]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

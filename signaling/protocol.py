@@ -23,7 +23,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from media.control import Epoch, Name, Sdp
+from media.control import Epoch, Name, Rung, Sdp, VideoCodec, Whose, Why
 
 PROTOCOL_VERSION = 1
 
@@ -35,6 +35,14 @@ SkillName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]
 ShortText = Annotated[str, Field(max_length=200)]
 Bars = Annotated[int, Field(ge=0, le=4)]
 """Link quality as shown: 0 none … 4 good."""
+StillId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{8,64}$")]
+StillType = Literal["image/webp", "image/jpeg"]
+StillKind = Literal["view", "document", "original"]
+"""`view` in place of the moving picture; `document` asked for, sharper; `original` as the camera took it."""
+MAX_STILL_BYTES = 4 << 20
+MAX_STILL_PART_BYTES = 16_384
+Verdict = Literal["measuring", "video", "voice", "phone"]
+"""What a link will carry, as the test says it in words."""
 
 
 class Model(BaseModel):
@@ -124,6 +132,13 @@ class Away(Model):
     generation: Generation
 
 
+class LinkMemory(Model):
+    """What this device's link carried in its last visit on the same network, in bit/s."""
+
+    up_bps: int = Field(ge=0, le=1_000_000_000)
+    down_bps: int = Field(ge=0, le=1_000_000_000)
+
+
 class LegAnswer(Model):
     """The browser's answer to the offer of the snapshot."""
 
@@ -131,6 +146,7 @@ class LegAnswer(Model):
     epoch: Epoch
     restart: int = Field(ge=0)
     sdp: Sdp
+    memory: LinkMemory | None = None
 
 
 class LegRestart(Model):
@@ -157,6 +173,22 @@ class LegOfferAck(Model):
     sdp: Sdp
 
 
+class MediaReport(Model):
+    """What only the page can know of its media in the last seconds; null: not known there."""
+
+    wants_video: bool
+    """The camera is on and neither side has chosen voice only."""
+    concealed: float | None = Field(default=None, ge=0, le=1)
+    """Share of the played sound that was made up because nothing had come."""
+    frozen_ms: int | None = Field(default=None, ge=0, le=600_000)
+    fps: float | None = Field(default=None, ge=0, le=240)
+    cpu_limited: bool = False
+    encode_ms: float | None = Field(default=None, ge=0, le=10_000)
+    codec: VideoCodec | None = None
+    out_bps: int | None = Field(default=None, ge=0, le=1_000_000_000)
+    """The browser's own estimate of its uplink."""
+
+
 class MediaState(Model):
     """What a person sends: shown to the other side as a choice, not as a fault."""
 
@@ -170,6 +202,47 @@ class LinkReport(Model):
 
     bars: Bars
     rtt_ms: int | None = Field(default=None, ge=0, le=120_000)
+    media: MediaReport | None = None
+
+
+class StillBegin(Model):
+    """A still picture follows. Naming one that was begun before asks from where to go on (`StillAck.offset`)."""
+
+    id: StillId
+    type: StillType
+    bytes: int = Field(ge=1, le=MAX_STILL_BYTES)
+    width: int = Field(ge=1, le=8192)
+    height: int = Field(ge=1, le=8192)
+    kind: StillKind
+
+
+class StillPart(Model):
+    """A piece of a still, as Socket.IO binary. Send the next one when this is acknowledged."""
+
+    id: StillId
+    offset: int = Field(ge=0, le=MAX_STILL_BYTES)
+    data: bytes = Field(min_length=1, max_length=MAX_STILL_PART_BYTES)
+
+
+class StillAck(Model):
+    """How much of a still has arrived: send from here."""
+
+    ok: Literal[True] = True
+    offset: int
+
+
+class StillWant(Model):
+    """Give me pieces of this still from `offset` on: one `still.part` comes back, or none when that is all there is."""
+
+    id: StillId
+    offset: int = Field(ge=0, le=MAX_STILL_BYTES)
+
+
+class StillAsk(Model):
+    """Ask the other side for a sharp still (`document`: every letter must be legible) or for its original."""
+
+    id: StillId | None = None
+    """The still whose original is wanted; null for a new picture."""
 
 
 class ChatSend(Model):
@@ -247,6 +320,14 @@ class PatientCard(Model):
     reason: str
 
 
+class IceServer(Model):
+    """As RTCIceServer."""
+
+    urls: list[str]
+    username: str
+    credential: str
+
+
 class LegView(Model):
     """This page's leg. `sdp` is the offer to answer when a new connection (or ICE restart) is due, else null."""
 
@@ -254,6 +335,56 @@ class LegView(Model):
     epoch: Epoch
     restart: int
     sdp: Sdp | None
+    ice_servers: list[IceServer] = []
+    """TURN servers with credentials of some hours, for networks that let nothing else through."""
+
+
+class AudioView(Model):
+    """How the voice is to be encoded: Opus, so many bit/s in packets of so many ms, `red`: each with the one before."""
+
+    frame_ms: Literal[20, 40, 60, 120]
+    bitrate_bps: int
+    red: bool
+    dtx: bool
+
+
+class VideoView(Model):
+    """How the picture is to be encoded: `bitrate_bps` is a ceiling, `lines` the picture's height."""
+
+    bitrate_bps: int
+    fps: int
+    lines: int
+    codec: VideoCodec
+
+
+class LimitsView(Model):
+    """What this page is to send now, and why. Without `video` it sends none (stills if `stills_bps` is not 0)."""
+
+    rung: Rung
+    why: Why
+    whose: Whose
+    audio: AudioView
+    video: VideoView | None
+    stills_bps: int
+    since_ms: int
+
+
+class RungView(Model):
+    """The rung of a direction, why, and whose link that is, seen from who receives this."""
+
+    rung: Rung
+    why: Why
+    whose: Whose
+
+
+class LinkTestView(Model):
+    """What the link will carry, measured over its own leg while it waits. Rates in bit/s of all that is sent."""
+
+    verdict: Verdict
+    up_bps: int | None
+    down_bps: int | None
+    rtt_ms: int | None
+    loss: float | None
 
 
 class SlotView(Model):
@@ -291,6 +422,10 @@ class CallView(Model):
     slots: list[SlotView]
     peer_media: MediaState | None
     peer_bars: Bars | None
+    sends: LimitsView | None = None
+    """What this page is to send; the event `limits` brings changes."""
+    receives: RungView | None = None
+    """What the other side sends; the event `peer` brings changes."""
     interruption: Interruption | None
     chat: list[ChatLine]
 
@@ -327,6 +462,7 @@ class PatientSnapshot(Model):
     queue: QueuePlace | None
     nurse: StaffCard | None
     leg: LegView | None
+    link: LinkTestView | None = None
     call: CallView | None
     ended: Ended | None
 
@@ -341,6 +477,7 @@ class OfferCard(Model):
     languages: list[str]
     waited_ms: int
     bars: Bars | None
+    link: LinkTestView | None = None
     rings_until_ms: int
     ring_ms: int
 
@@ -401,6 +538,35 @@ class Peer(Model):
 
     media: MediaState | None
     bars: Bars | None
+    receives: RungView | None = None
+
+
+class StillAsked(Model):
+    """The other side asks for a sharp still, or for the original of one."""
+
+    id: StillId | None
+
+
+class StillView(Model):
+    """A still of the other side: `have` of its `bytes` can be fetched with `still.want`."""
+
+    id: StillId
+    type: StillType
+    bytes: int
+    width: int
+    height: int
+    kind: StillKind
+    have: int
+    at_ms: int
+
+
+class StillData(Model):
+    """A piece of a still, as Socket.IO binary: the answer to `still.want`. Empty: no more for now."""
+
+    ok: Literal[True] = True
+    id: StillId
+    offset: int
+    data: bytes
 
 
 class Closing(Model):
@@ -436,6 +602,10 @@ SHARED_EVENTS: dict[str, ClientEvent] = {
     "media": ClientEvent(MediaState, per_minute=120, burst=20),
     "link": ClientEvent(LinkReport, per_minute=60, burst=10),
     "chat.send": ClientEvent(ChatSend, per_minute=60, burst=10),
+    "still.begin": ClientEvent(StillBegin, StillAck, per_minute=60, burst=10),
+    "still.part": ClientEvent(StillPart, StillAck, per_minute=1200, burst=60),
+    "still.want": ClientEvent(StillWant, StillData, per_minute=1200, burst=60),
+    "still.ask": ClientEvent(StillAsk, per_minute=30, burst=5),
 }
 
 PATIENT_EVENTS: dict[str, ClientEvent] = {
@@ -463,8 +633,12 @@ SERVER_EVENTS: dict[str, dict[str, type[Model]]] = {
     "/patient": {
         "snapshot": PatientSnapshot,
         "queue": QueuePlace,
+        "link": LinkTestView,
         "chat": ChatLine,
         "peer": Peer,
+        "limits": LimitsView,
+        "still": StillView,
+        "still.asked": StillAsked,
         "closing": Closing,
         "replaced": Replaced,
     },
@@ -473,6 +647,9 @@ SERVER_EVENTS: dict[str, dict[str, type[Model]]] = {
         "queue": QueueView,
         "chat": ChatLine,
         "peer": Peer,
+        "limits": LimitsView,
+        "still": StillView,
+        "still.asked": StillAsked,
         "closing": Closing,
         "replaced": Replaced,
     },

@@ -5,6 +5,43 @@ export const PROTOCOL_VERSION = 1;
 export const MAX_MESSAGE_BYTES = 65536;
 export const LIVE_PATH = "/live/";
 
+export type VideoCodec =
+  | "VP8"
+  | "VP9"
+  | "AV1"
+  | "H264";
+
+export type Whose =
+  | "own"
+  | "other"
+  | "none";
+
+export type Why =
+  | "start"
+  | "clear"
+  | "rate"
+  | "loss"
+  | "delay"
+  | "cpu"
+  | "choice";
+
+export type StillType =
+  | "image/webp"
+  | "image/jpeg";
+
+/** `view` in place of the moving picture; `document` asked for, sharper; `original` as the camera took it. */
+export type StillKind =
+  | "view"
+  | "document"
+  | "original";
+
+/** What a link will carry, as the test says it in words. */
+export type Verdict =
+  | "measuring"
+  | "video"
+  | "voice"
+  | "phone";
+
 export type ErrorCode =
   | "bad_request"
   | "too_large"
@@ -95,12 +132,19 @@ export interface Away {
   generation: number;
 }
 
+/** What this device's link carried in its last visit on the same network, in bit/s. */
+export interface LinkMemory {
+  up_bps: number;
+  down_bps: number;
+}
+
 /** The browser's answer to the offer of the snapshot. */
 export interface LegAnswer {
   leg: string;
   epoch: number;
   restart: number;
   sdp: string;
+  memory?: LinkMemory | null;
 }
 
 /** Ask for an ICE restart of a leg (the network changed). Answered by `LegOfferAck`. */
@@ -124,6 +168,21 @@ export interface LegOfferAck {
   sdp: string;
 }
 
+/** What only the page can know of its media in the last seconds; null: not known there. */
+export interface MediaReport {
+  /** The camera is on and neither side has chosen voice only. */
+  wants_video: boolean;
+  /** Share of the played sound that was made up because nothing had come. */
+  concealed?: number | null;
+  frozen_ms?: number | null;
+  fps?: number | null;
+  cpu_limited?: boolean;
+  encode_ms?: number | null;
+  codec?: VideoCodec | null;
+  /** The browser's own estimate of its uplink. */
+  out_bps?: number | null;
+}
+
 /** What a person sends: shown to the other side as a choice, not as a fault. */
 export interface MediaState {
   microphone: boolean;
@@ -135,6 +194,42 @@ export interface MediaState {
 export interface LinkReport {
   bars: number;
   rtt_ms?: number | null;
+  media?: MediaReport | null;
+}
+
+/** A still picture follows. Naming one that was begun before asks from where to go on (`StillAck.offset`). */
+export interface StillBegin {
+  id: string;
+  type: StillType;
+  bytes: number;
+  width: number;
+  height: number;
+  kind: StillKind;
+}
+
+/** A piece of a still, as Socket.IO binary. Send the next one when this is acknowledged. */
+export interface StillPart {
+  id: string;
+  offset: number;
+  data: Uint8Array;
+}
+
+/** How much of a still has arrived: send from here. */
+export interface StillAck {
+  ok: true;
+  offset: number;
+}
+
+/** Give me pieces of this still from `offset` on: one `still.part` comes back, or none when that is all there is. */
+export interface StillWant {
+  id: string;
+  offset: number;
+}
+
+/** Ask the other side for a sharp still (`document`: every letter must be legible) or for its original. */
+export interface StillAsk {
+  /** The still whose original is wanted; null for a new picture. */
+  id?: string | null;
 }
 
 /** A chat line. `id` is chosen by the client: sending it twice writes it once. */
@@ -195,12 +290,64 @@ export interface PatientCard {
   reason: string;
 }
 
+/** As RTCIceServer. */
+export interface IceServer {
+  urls: string[];
+  username: string;
+  credential: string;
+}
+
 /** This page's leg. `sdp` is the offer to answer when a new connection (or ICE restart) is due, else null. */
 export interface LegView {
   leg: string;
   epoch: number;
   restart: number;
   sdp: string | null;
+  /** TURN servers with credentials of some hours, for networks that let nothing else through. */
+  ice_servers: IceServer[];
+}
+
+/** How the voice is to be encoded: Opus, so many bit/s in packets of so many ms, `red`: each with the one before. */
+export interface AudioView {
+  frame_ms: 20 | 40 | 60 | 120;
+  bitrate_bps: number;
+  red: boolean;
+  dtx: boolean;
+}
+
+/** How the picture is to be encoded: `bitrate_bps` is a ceiling, `lines` the picture's height. */
+export interface VideoView {
+  bitrate_bps: number;
+  fps: number;
+  lines: number;
+  codec: VideoCodec;
+}
+
+/** What this page is to send now, and why. Without `video` it sends none (stills if `stills_bps` is not 0). */
+export interface LimitsView {
+  rung: number;
+  why: Why;
+  whose: Whose;
+  audio: AudioView;
+  video: VideoView | null;
+  stills_bps: number;
+  since_ms: number;
+}
+
+/** The rung of a direction, why, and whose link that is, seen from who receives this. */
+export interface RungView {
+  rung: number;
+  why: Why;
+  whose: Whose;
+}
+
+/** What the link will carry, measured over its own leg while it waits. Rates in bit/s of all that is sent. */
+export interface LinkTestView {
+  verdict: Verdict;
+  up_bps: number | null;
+  down_bps: number | null;
+  rtt_ms: number | null;
+  loss: number | null;
 }
 
 /** In which transceivers (by mid) a participant is received. */
@@ -234,6 +381,10 @@ export interface CallView {
   slots: SlotView[];
   peer_media: MediaState | null;
   peer_bars: number | null;
+  /** What this page is to send; the event `limits` brings changes. */
+  sends: LimitsView | null;
+  /** What the other side sends; the event `peer` brings changes. */
+  receives: RungView | null;
   interruption: Interruption | null;
   chat: ChatLine[];
 }
@@ -262,6 +413,7 @@ export interface PatientSnapshot {
   queue: QueuePlace | null;
   nurse: StaffCard | null;
   leg: LegView | null;
+  link: LinkTestView | null;
   call: CallView | null;
   ended: Ended | null;
 }
@@ -275,6 +427,7 @@ export interface OfferCard {
   languages: string[];
   waited_ms: number;
   bars: number | null;
+  link: LinkTestView | null;
   rings_until_ms: number;
   ring_ms: number;
 }
@@ -326,6 +479,32 @@ export interface StaffSnapshot {
 export interface Peer {
   media: MediaState | null;
   bars: number | null;
+  receives: RungView | null;
+}
+
+/** The other side asks for a sharp still, or for the original of one. */
+export interface StillAsked {
+  id: string | null;
+}
+
+/** A still of the other side: `have` of its `bytes` can be fetched with `still.want`. */
+export interface StillView {
+  id: string;
+  type: StillType;
+  bytes: number;
+  width: number;
+  height: number;
+  kind: StillKind;
+  have: number;
+  at_ms: number;
+}
+
+/** A piece of a still, as Socket.IO binary: the answer to `still.want`. Empty: no more for now. */
+export interface StillData {
+  ok: true;
+  id: string;
+  offset: number;
+  data: Uint8Array;
 }
 
 /** This process is going down: connect again after `retry_ms`. Media is not touched. */
@@ -347,14 +526,22 @@ export interface PatientEmits {
   "media": (data: MediaState, ack: (answer: Ok | Refused) => void) => void;
   "link": (data: LinkReport, ack: (answer: Ok | Refused) => void) => void;
   "chat.send": (data: ChatSend, ack: (answer: Ok | Refused) => void) => void;
+  "still.begin": (data: StillBegin, ack: (answer: StillAck | Refused) => void) => void;
+  "still.part": (data: StillPart, ack: (answer: StillAck | Refused) => void) => void;
+  "still.want": (data: StillWant, ack: (answer: StillData | Refused) => void) => void;
+  "still.ask": (data: StillAsk, ack: (answer: Ok | Refused) => void) => void;
 }
 
 /** What the server sends in the namespace `/patient`. */
 export interface PatientHears {
   "snapshot": (data: PatientSnapshot) => void;
   "queue": (data: QueuePlace) => void;
+  "link": (data: LinkTestView) => void;
   "chat": (data: ChatLine) => void;
   "peer": (data: Peer) => void;
+  "limits": (data: LimitsView) => void;
+  "still": (data: StillView) => void;
+  "still.asked": (data: StillAsked) => void;
   "closing": (data: Closing) => void;
   "replaced": (data: Replaced) => void;
 }
@@ -375,6 +562,10 @@ export interface StaffEmits {
   "media": (data: MediaState, ack: (answer: Ok | Refused) => void) => void;
   "link": (data: LinkReport, ack: (answer: Ok | Refused) => void) => void;
   "chat.send": (data: ChatSend, ack: (answer: Ok | Refused) => void) => void;
+  "still.begin": (data: StillBegin, ack: (answer: StillAck | Refused) => void) => void;
+  "still.part": (data: StillPart, ack: (answer: StillAck | Refused) => void) => void;
+  "still.want": (data: StillWant, ack: (answer: StillData | Refused) => void) => void;
+  "still.ask": (data: StillAsk, ack: (answer: Ok | Refused) => void) => void;
 }
 
 /** What the server sends in the namespace `/staff`. */
@@ -383,6 +574,9 @@ export interface StaffHears {
   "queue": (data: QueueView) => void;
   "chat": (data: ChatLine) => void;
   "peer": (data: Peer) => void;
+  "limits": (data: LimitsView) => void;
+  "still": (data: StillView) => void;
+  "still.asked": (data: StillAsked) => void;
   "closing": (data: Closing) => void;
   "replaced": (data: Replaced) => void;
 }
