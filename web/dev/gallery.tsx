@@ -73,6 +73,12 @@ function seatView(part: Partial<SeatView> = {}): SeatView {
     bars: 4,
     remote,
     framesFlow: true,
+    sends: null,
+    receives: null,
+    usedBytes: 0,
+    bytesPerMinute: null,
+    linkTest: null,
+    testing: false,
     unsent: [],
     ...part,
   };
@@ -91,6 +97,8 @@ const call: CallView = {
   slots: [],
   peer_media: { microphone: true, camera: true, voice_only: false },
   peer_bars: 3,
+  sends: null,
+  receives: null,
   interruption: null,
   chat: [
     { id: "1", sender: "nurse", text: "Buenos días. ¿Me oye bien?", at_ms: now - 60_000 },
@@ -112,6 +120,7 @@ function patient(part: Partial<PatientSnapshot> = {}, view: Partial<PatientView>
       queue: { position: 3, waiting: 5 },
       nurse,
       leg: null,
+      link: null,
       call,
       ended: { reason: "done", at_ms: now },
       ...part,
@@ -183,6 +192,7 @@ const offer = {
   languages: ["es"],
   waited_ms: 370_000,
   bars: 4,
+  link: null,
   rings_until_ms: now + 14_500,
   ring_ms: 20_000,
 };

@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { callStatus, rung } from "../src/call/seat.ts";
 import { type Local, needsDevices, screenOf, settlePresence, withChat, withPeer } from "../src/patient/screen.ts";
-import type { CallView, Interruption, PatientSnapshot, PatientState, StaffSnapshot } from "../src/protocol.ts";
+import type {
+  CallView,
+  Interruption,
+  PatientSnapshot,
+  PatientState,
+  RungView,
+  StaffSnapshot,
+} from "../src/protocol.ts";
 import { holdsDevices, onAir, patientBars, staffScreenOf } from "../src/staff/screen.ts";
 
 const LOCAL: Local = { link: "up", sessionLost: null, consented: false, declined: false, presence: null };
@@ -12,9 +19,13 @@ const CALL: CallView = {
   slots: [],
   peer_media: null,
   peer_bars: null,
+  sends: null,
+  receives: null,
   interruption: null,
   chat: [],
 };
+
+const LOSSY: RungView = { rung: 3, why: "loss", whose: "other" };
 
 function patient(state: PatientState, interruption: Interruption | null = null): PatientSnapshot {
   const inCall = state === "connecting" || state === "in_call" || state === "interrupted";
@@ -29,6 +40,7 @@ function patient(state: PatientState, interruption: Interruption | null = null):
     queue: null,
     nurse: null,
     leg: null,
+    link: null,
     call: inCall ? { ...CALL, interruption } : null,
     ended: null,
   };
@@ -94,7 +106,11 @@ describe("hints", () => {
 
   it("changes what the other side sends", () => {
     const media = { microphone: false, camera: true, voice_only: false };
-    expect(withPeer(patient("in_call"), { media, bars: 2 }).call).toMatchObject({ peer_media: media, peer_bars: 2 });
+    expect(withPeer(patient("in_call"), { media, bars: 2, receives: LOSSY }).call).toMatchObject({
+      peer_media: media,
+      peer_bars: 2,
+      receives: LOSSY,
+    });
   });
 });
 
@@ -112,7 +128,7 @@ describe("callStatus", () => {
 describe("rung", () => {
   const track = {} as MediaStreamTrack;
   const seat = (video: MediaStreamTrack | null, voiceOnly = false) =>
-    ({ voiceOnly, devices: { video } }) as Parameters<typeof rung>[0];
+    ({ voiceOnly, devices: { video }, sends: null, receives: null }) as unknown as Parameters<typeof rung>[0];
   const other = (camera: boolean, voice_only = false) => ({
     ...CALL,
     peer_media: { microphone: true, camera, voice_only },

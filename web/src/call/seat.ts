@@ -2,7 +2,7 @@ import type { Connection } from "../live/connection.ts";
 import { Devices, type DevicesView } from "../media/devices.ts";
 import { type LegState, OWN_AUDIO_MID, OWN_VIDEO_MID, Peer } from "../media/peer.ts";
 import { bars } from "../media/quality.ts";
-import type { CallView, ChatLine, LegView, MediaState } from "../protocol.ts";
+import type { CallView, ChatLine, LegView, LimitsView, LinkTestView, MediaState, RungView } from "../protocol.ts";
 
 /** How far the call is, as `call-status` says it. */
 export type CallStatus = "connecting" | "connected" | "reconnecting" | "ended";
@@ -21,6 +21,18 @@ export interface SeatView extends Choices {
   bars: number;
   remote: MediaStream | null;
   framesFlow: boolean;
+  /** What this page was told to send, and why; null before the first word. */
+  sends: LimitsView | null;
+  /** What the other side sends, and why. */
+  receives: RungView | null;
+  /** Bytes of this visit on this device, both ways, headers estimated. */
+  usedBytes: number;
+  /** What a minute of it costs now; null before there is something to tell. */
+  bytesPerMinute: number | null;
+  /** What the link will carry, as measured while waiting; null before there is a word. */
+  linkTest: LinkTestView | null;
+  /** The test sends its picture now and can be skipped. */
+  testing: boolean;
   /** Own lines that the server has not confirmed yet. */
   unsent: ChatLine[];
 }
@@ -74,6 +86,12 @@ export class Seat {
       bars: bars(this.peer.sample),
       remote: this.peer.remote(slot?.audio_mid ?? OWN_AUDIO_MID, slot?.video_mid ?? OWN_VIDEO_MID),
       framesFlow: this.peer.framesFlow,
+      sends: null,
+      receives: null,
+      usedBytes: 0,
+      bytesPerMinute: null,
+      linkTest: null,
+      testing: false,
       unsent: this.unsent,
     };
   }
@@ -239,9 +257,19 @@ export function callStatus(state: string | null, call: CallView | null, leg: Leg
   return started || state === "in_call" ? "connected" : "connecting";
 }
 
-/** The rung as shown: 5 video and voice, 1 voice only. */
-export function rung(seat: Pick<SeatView, "voiceOnly" | "devices">, call: CallView | null): 5 | 1 {
+/** How much of a visit a direction carries: 5 full, 4 small, 3 minimal, 2 stills, 1 voice, 0 deferred. */
+export type Rung = 0 | 1 | 2 | 3 | 4 | 5;
+
+/** The rung as shown: the lower of the two pictures, as far as there are cameras; 5 until the server has said one. */
+export function rung(
+  seat: Pick<SeatView, "voiceOnly" | "devices" | "sends" | "receives">,
+  call: CallView | null,
+): Rung {
   const other = call?.peer_media;
   if (seat.voiceOnly || other?.voice_only) return 1;
-  return seat.devices.video || (other?.camera ?? true) ? 5 : 1;
+  const rungs = [
+    ...(seat.devices.video ? [seat.sends?.rung ?? 5] : []),
+    ...((other?.camera ?? true) ? [seat.receives?.rung ?? 5] : []),
+  ];
+  return rungs.length > 0 ? (Math.min(...rungs) as Rung) : 1;
 }

@@ -45,7 +45,7 @@ export function RungTag({ view, call, down }: { view: SeatView; call: CallView |
   const step = rung(view, call);
   return (
     <span class="row tight s end" data-testid="call-rung" data-rung={step}>
-      <Bars n={down ? 0 : view.bars} /> {down ? words.link.words[0] : words.call.rung[step]}
+      <Bars n={down ? 0 : view.bars} /> {down ? words.link.words[0] : words.call.rung[step > 2 ? 5 : 1]}
     </span>
   );
 }

@@ -21,7 +21,7 @@ const WATCH_MS = 500;
 /** While media flows the relay reports at least once a second; so many looks without a byte are a dead link. */
 const STALL_LOOKS = 5;
 
-type Offer = LegView & { sdp: string };
+type Offer = Pick<LegOfferAck, "leg" | "epoch" | "restart" | "sdp">;
 type Carried = Pick<LegView, "leg" | "epoch" | "restart">;
 
 /**

@@ -83,7 +83,10 @@ export function withQueue(snapshot: PatientSnapshot, queue: QueuePlace): Patient
 
 export function withPeer<S extends Pick<PatientSnapshot, "call">>(snapshot: S, peer: Peer): S {
   if (!snapshot.call) return snapshot;
-  return { ...snapshot, call: { ...snapshot.call, peer_media: peer.media, peer_bars: peer.bars } };
+  return {
+    ...snapshot,
+    call: { ...snapshot.call, peer_media: peer.media, peer_bars: peer.bars, receives: peer.receives },
+  };
 }
 
 export function withChat<S extends Pick<PatientSnapshot, "call">>(
