@@ -10,7 +10,18 @@ import re
 from dataclasses import dataclass, field
 
 from media.ice import IceCredentials
-from media.sdp import AUDIO_PTS, KINDS, MIDS, PAYLOAD_TYPES, RTX_OF, VIDEO_PTS, OfferSpec, SdpError
+from media.sdp import (
+    AUDIO_PTS,
+    KINDS,
+    MIDS,
+    PAYLOAD_TYPES,
+    RTX_OF,
+    TRANSPORT_SEQUENCE_ID,
+    TRANSPORT_SEQUENCE_URI,
+    VIDEO_PTS,
+    OfferSpec,
+    SdpError,
+)
 
 MAX_SDP_CHARS = 32_768
 MAX_LINE_CHARS = 2048
@@ -41,6 +52,8 @@ class Answer:
     audio: SentTrack | None
     """None if the browser does not send on mid 0; `video` likewise for mid 1."""
     video: SentTrack | None
+    counts: frozenset[str]
+    """The kinds of media (`audio`, `video`) whose packets the browser counts transport-wide, both ways."""
     receives: dict[str, frozenset[int]]
     """For each of the six mids the media payload types that the browser accepts to receive there; empty if none."""
 
@@ -200,6 +213,13 @@ def _direction(section: _Section, session: _Section) -> str:
     return "sendrecv"
 
 
+def _counts(section: _Section) -> bool:
+    """Tell whether the m-line has transport-wide sequence numbers, under our id, and their feedback."""
+    wanted = f"{TRANSPORT_SEQUENCE_ID} {TRANSPORT_SEQUENCE_URI}"
+    numbered = any(value == wanted for value in section.attributes.get("extmap", []))
+    return numbered and any(value.endswith(" transport-cc") for value in section.attributes.get("rtcp-fb", []))
+
+
 def _sent_track(section: _Section, direction: str) -> SentTrack | None:
     payload_types = _payload_types(section)
     if direction not in {"sendrecv", "sendonly"} or not payload_types:
@@ -258,4 +278,7 @@ def parse_answer(sdp: str, spec: OfferSpec) -> Answer:
         audio=audio,
         video=video,
         receives=receives,
+        counts=frozenset(
+            part.kind for part, taken in zip(media[:2], accepted[:2], strict=True) if taken and _counts(part)
+        ),
     )

@@ -38,6 +38,14 @@ def changed(pattern: str, replacement: str, name: str = "chromium", count: int =
     return text
 
 
+def test_transport_wide_counting_is_read_per_kind() -> None:
+    """Numbers under our id and their feedback, both or neither."""
+    lines = f"a=extmap:3 {sdp.TRANSPORT_SEQUENCE_URI}\r\na=rtcp-fb:111 transport-cc\r\n"
+    assert parse_answer(changed("a=mid:0\r\n", "a=mid:0\r\n" + lines), SPEC).counts == {"audio"}
+    for missing in lines.splitlines(keepends=True):
+        assert parse_answer(changed("a=mid:0\r\n", "a=mid:0\r\n" + missing), SPEC).counts == frozenset()
+
+
 def test_answer_of_chromium() -> None:
     """Everything is accepted."""
     answer = parse_answer(answer_text("chromium"), SPEC)
@@ -51,6 +59,7 @@ def test_answer_of_chromium() -> None:
             3000000003,
             {96: "VP8", 98: "VP9", 45: "AV1", 102: "H264", 97: "RTX", 99: "RTX", 46: "RTX", 103: "RTX"},
         ),
+        counts=frozenset(),  # it was stored before transport-wide numbers were offered
         receives={
             "0": frozenset((111, 63)), "1": ALL_VIDEO, "2": frozenset((111, 63)), "3": ALL_VIDEO,
             "4": frozenset((111, 63)), "5": ALL_VIDEO,

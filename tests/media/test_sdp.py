@@ -8,7 +8,7 @@ from aiortc.sdp import SessionDescription
 
 from media import sdp
 from media.ice import IceCredentials
-from media.sdp import OfferSpec, SdpError, SlotSsrcs, build_offer
+from media.sdp import TRANSPORT_SEQUENCE_URI, OfferSpec, SdpError, SlotSsrcs, build_offer
 
 SPEC = OfferSpec(
     session_id=4611686018427387904,
@@ -71,12 +71,16 @@ def test_relay_without_tcp_offers_none() -> None:
     assert " tcp " not in build_offer(replace(SPEC, tcp=False))
 
 
-def test_offer_has_no_mid_extension_and_no_transport_feedback() -> None:
-    """A forwarded packet would carry its sender's mid; feedback that never comes would choke the sender."""
-    offer = build_offer(SPEC)
-    assert "sdes:mid" not in offer
-    assert "transport-cc" not in offer
-    assert "transport-wide" not in offer
+def test_offer_has_no_mid_extension() -> None:
+    """A forwarded packet would carry its sender's mid."""
+    assert "sdes:mid" not in build_offer(SPEC)
+
+
+def test_every_section_has_transport_numbers_and_their_feedback() -> None:
+    """Voice and picture of a leg are counted in one sequence, both ways."""
+    for section in build_offer(SPEC).split("m=")[1:]:
+        assert f"a=extmap:3 {TRANSPORT_SEQUENCE_URI}\r\n" in section
+        assert "transport-cc\r\n" in section
 
 
 @pytest.mark.parametrize(("cap_bps", "line"), [(500_000, "b=AS:500"), (10, "b=AS:1")])
@@ -112,4 +116,4 @@ def test_incomplete_specification_is_refused(spec: OfferSpec) -> None:
 
 def test_offer_fits_where_answers_must_fit() -> None:
     """The offer passes the control API's limit many times over, and a slow link in under a second."""
-    assert len(build_offer(replace(SPEC, video_cap_bps=10_000))) < 6000
+    assert len(build_offer(replace(SPEC, video_cap_bps=10_000))) < 5600
