@@ -197,7 +197,8 @@ class Leg:
         """Send this leg's media to those of `slots` whose legs are connected, as far as it may send."""
         ready = [slot for slot in slots if slot.audio.end.srtp is not None]
         self._plane.route(self.audio, tuple(slot.audio for slot in ready) if self.sends_audio else ())
-        self._plane.route(self.video, tuple(slot.video for slot in ready) if self.sends_video else ())
+        seen = tuple(slot.video for slot in ready if not slot.video.paused)
+        self._plane.route(self.video, seen if self.sends_video else ())
 
     def unroute(self) -> None:
         """Send this leg's media to nobody."""
@@ -205,8 +206,11 @@ class Leg:
         self._plane.route(self.video, ())
 
     def video_wanted(self, by: Leg) -> None:
-        """Ask for a keyframe because `by` begins to receive this leg's video."""
-        if by.connected and self.connected and self.sends_video:
+        """Have `by`, who begins to receive this leg's video, begin with a keyframe: the last one, or a new one."""
+        if not (by.connected and self.connected and self.sends_video):
+            return
+        sink = next((slot.video for slot in by.slots if slot.shows(self)), None)
+        if sink is None or sink.paused or not self._plane.replay(sink, self._clock()):
             self.want_keyframe(self.video)
 
     def want_keyframe(self, source: Source) -> None:
@@ -220,6 +224,8 @@ class Leg:
             if allowed is None or allowed == getattr(self, f"sends_{kind}"):
                 continue
             setattr(self, f"sends_{kind}", allowed)
+            if kind == "video":
+                self.video.keyframe_sequence = -1  # what was taken while it was not to be seen is never replayed
             if allowed and self.room is not None:
                 for member in self.room.members.values():
                     for slot in member.slots:

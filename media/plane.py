@@ -72,6 +72,14 @@ class Plane(Protocol):
     def resend(self, sink: Sink, sequences: tuple[int, ...], now_s: float) -> None:
         """Send again those of the slot's packets that are kept."""
 
+    def replay(self, sink: Sink, now_s: float) -> bool:
+        """Send a slot that has just begun its source's last keyframe and what followed; false if that is not kept."""
+
+
+REPLAY_PACKETS = 40
+"""What is replayed to who joins: more than this costs the receiver's link more than a new keyframe does the sender's."""
+
+REPLAY_AGE_S = 3.0
 
 Stranger = Callable[[bytes, Address, "Path | None"], None]
 
@@ -173,8 +181,10 @@ class PythonPlane:
                     self.dropped["duplicate"] += 1
                     return
             history.put(sequence, packet)
-            if source.keyframes.pending and starts_keyframe(packet):
-                source.keyframes.seen()
+            if timestamp != source.timestamp:
+                source.timestamp = timestamp
+                if starts_keyframe(packet):
+                    source.keyframe_seen(sequence, now_s)
         # The forwarding itself, written out here because a call costs a tenth of it.
         for sink in source.sinks:
             out = sink.rewriter.rewrite(packet, sequence, now_s)
@@ -262,13 +272,16 @@ class PythonPlane:
         """Keep and forward a packet that came by another way than most."""
         if source.history is not None:
             source.history.put(sequence, packet)
-            if source.keyframes.pending and starts_keyframe(packet):
-                source.keyframes.seen()
+            if starts_keyframe(packet):
+                source.keyframe_seen(sequence, now_s)
         for sink in source.sinks:
-            out = sink.rewriter.rewrite(packet, sequence, now_s)
-            if out is not None and self._protected(sink.end, out, video=sink.video):
-                sink.packets += 1
-                sink.bytes += len(out)
+            self._forward_to(sink, packet, sequence, now_s)
+
+    def _forward_to(self, sink: Sink, packet: bytes, sequence: int, now_s: float) -> None:
+        out = sink.rewriter.rewrite(packet, sequence, now_s)
+        if out is not None and self._protected(sink.end, out, video=sink.video):
+            sink.packets += 1
+            sink.bytes += len(out)
 
     def _protected(self, to: End, packet: bytes, *, video: bool) -> bool:
         if to.srtp is None or to.path is None:
@@ -386,3 +399,24 @@ class PythonPlane:
             sink.rtx_sequence = (sink.rtx_sequence + 1) & 0xFFFF
             if self._protected(sink.end, wrap_rtx(out, sink.rtx_ssrc, rtx, sink.rtx_sequence), video=True):
                 sink.resent += 1
+
+    def replay(self, sink: Sink, now_s: float) -> bool:
+        """Send a slot that has just begun its source's last keyframe and what followed.
+
+        So a joiner sees at once, and the sender's uplink is spared a keyframe. False if something of it is not kept, or
+        it would be too much or too old.
+        """
+        source = sink.source
+        if source is None or source.history is None or source.keyframe_sequence < 0:
+            return False
+        first = source.keyframe_sequence
+        count = (source.reception.highest - first & 0xFFFF) + 1
+        if count > REPLAY_PACKETS or now_s - source.keyframe_s > REPLAY_AGE_S:
+            return False
+        kept = [source.history.get(first + index & 0xFFFF) for index in range(count)]
+        packets = [packet for packet in kept if packet is not None]
+        if len(packets) < count:
+            return False
+        for index, packet in enumerate(packets):
+            self._forward_to(sink, packet, first + index & 0xFFFF, now_s)
+        return True

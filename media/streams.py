@@ -23,8 +23,8 @@ class Source:
     """A medium that a leg sends: what is received of it, and where it goes."""
 
     __slots__ = (
-        "bytes", "end", "history", "keyframes", "missing", "nacked", "packets", "payload_type", "reception",
-        "recovered", "rtx_ssrc", "sinks", "ssrc", "video",
+        "bytes", "end", "history", "keyframe_s", "keyframe_sequence", "keyframes", "missing", "nacked", "packets",
+        "payload_type", "reception", "recovered", "rtx_ssrc", "sinks", "ssrc", "timestamp", "video",
     )  # fmt: skip
 
     def __init__(self, end: End, *, video: bool) -> None:
@@ -44,11 +44,22 @@ class Source:
         self.missing = Missing()
         self.keyframes = KeyframeRequests()
         self.history: History | None = History() if video else None
+        self.timestamp = -1
+        """Of the picture that came last."""
+        self.keyframe_sequence = -1
+        """Where the last keyframe began; -1: none is known."""
+        self.keyframe_s = float("-inf")
+
+    def keyframe_seen(self, sequence: int, now_s: float) -> None:
+        """Note that a keyframe begins with this packet."""
+        self.keyframe_sequence, self.keyframe_s = sequence, now_s
+        self.keyframes.seen()
 
     def start_anew(self) -> None:
         """Forget the stream, not the counts: the next packet is of another SSRC."""
         self.reception = Reception(VIDEO_CLOCK_HZ if self.video else AUDIO_CLOCK_HZ)
         self.missing.clear()
+        self.timestamp = self.keyframe_sequence = -1
         if self.history is not None:
             self.history.clear()
 
@@ -57,8 +68,8 @@ class Sink:
     """A medium of a slot, as a leg receives it: fixed SSRCs, changing sources."""
 
     __slots__ = (
-        "bytes", "end", "fraction_lost", "number", "packets", "resent", "rewriter", "rtx_sequence", "rtx_ssrc",
-        "source", "ssrc", "video",
+        "bytes", "end", "fraction_lost", "jitter_s", "number", "packets", "paused", "resent", "rewriter",
+        "rtx_sequence", "rtx_ssrc", "source", "ssrc", "video",
     )  # fmt: skip
 
     def __init__(self, end: End, number: int, ssrc: int, rtx_ssrc: int, *, video: bool) -> None:
@@ -75,6 +86,10 @@ class Sink:
         self.bytes = 0
         self.resent = 0
         self.fraction_lost = 0.0
+        self.jitter_s = 0.0
+        """As the receiver reports it."""
+        self.paused = False
+        """Nothing is sent for now: the receiver's link has no room, or does not answer."""
 
 
 class Path:
