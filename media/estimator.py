@@ -1,0 +1,204 @@
+"""What one link carries: delay, loss and what came through make an estimate (draft-ietf-rmcat-gcc-02).
+
+The same for a downlink (we sent, the browser reports) and an uplink (the browser stamped, we received): the clocks need
+no common zero. The parts: `trendline` sees a queue grow, `standing` sees it stand, `throughput` what comes through,
+`lossrate` which loss is the link's own, `aimd` turns that into a rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from media.aimd import MAX_BPS, MIN_BPS, QUEUE_HIGH_S, QUEUE_SEEN_S, Aimd
+from media.lossrate import LossRate
+from media.sentlog import PacketResult, SentLog
+from media.standing import Standing
+from media.throughput import Throughput
+from media.trendline import Trend
+
+__all__ = ["Estimator", "PacketResult", "SendClock", "SentLog"]
+
+START_BPS = 100_000
+"""Before anything is known: fits all but the thinnest links, and their queues for the second it takes to notice."""
+HEADROOM = 1.5
+HEADROOM_BPS = 10_000
+"""The estimate rises to HEADROOM · what comes through + this: what was never sent cannot be known to fit."""
+PROBE_SHARE = 0.9
+"""Of a probe's result that is used: a train measures the peak, not what lasts."""
+PROBE_VALID_S = 30.0
+FOLLOWS = 0.6
+"""A sender that sends this part of the estimate uses it; less, and what came through says nothing of the capacity."""
+KNOWN_S = 3.0
+KNOWN_PACKETS = 30
+"""Enough was seen to judge a link by."""
+MAX_RTT_S = 3.0
+MAX_ELAPSED_S = 1.0
+"""The rate rises for at most this long from one report to the next."""
+SMOOTH_SIZE = 0.05
+AFTER_CUT_S = 1.0
+"""After a cut old packets come in a heap: their delay says nothing of the rate."""
+
+
+class Estimator:
+    """Estimates one direction of one link. `start_bps`: the first idea (a probe or what is remembered)."""
+
+    __slots__ = (
+        "_acked", "_aimd", "_cuts", "_first_s", "_loss", "_newest_arrival_s", "_packet_bits", "_packets",
+        "_proven_bps", "_proven_s", "_sent", "_standing", "_trend", "_unknown_bytes", "_updated_s", "overusing",
+    )  # fmt: skip
+
+    def __init__(self, start_bps: float = START_BPS) -> None:
+        self._aimd = Aimd(start_bps)
+        self._trend = Trend()
+        self._standing = Standing()
+        self._acked = Throughput()
+        self._sent = Throughput()
+        self._loss = LossRate()
+        self._updated_s: float | None = None
+        self._first_s: float | None = None
+        self._packets = 0
+        self._packet_bits = 4_000.0
+        self._proven_bps = 0.0
+        self._proven_s = float("-inf")
+        self._unknown_bytes = 0.0
+        self._newest_arrival_s: float | None = None
+        self._cuts = 0
+        self.overusing = False
+        """A queue stands or grows: more was sent than goes through."""
+
+    @property
+    def estimate_bps(self) -> float:
+        """What may be sent, all of it counted with IP and UDP headers."""
+        return self._aimd.rate_bps
+
+    @property
+    def acked_bps(self) -> float:
+        """What came through of late; 0 when too little was seen."""
+        return self._acked.bps or 0.0
+
+    @property
+    def loss(self) -> float:
+        """Share of packets lost in the last 2 to 5 s; cuts are not counted."""
+        return self._loss.share
+
+    @property
+    def inherent_loss(self) -> float:
+        """Share that the link loses at any rate, as far as it was learned."""
+        return self._loss.inherent
+
+    @property
+    def queue_s(self) -> float:
+        """How long packets stand before the link."""
+        return self._standing.queue_s
+
+    @property
+    def known(self) -> bool:
+        """Whether enough was seen to judge the link: some seconds, or a probe."""
+        if self._proven_bps > 0:
+            return True
+        first_s, updated_s = self._first_s, self._updated_s
+        if first_s is None or updated_s is None:
+            return False
+        return updated_s - first_s >= KNOWN_S and self._packets >= KNOWN_PACKETS
+
+    def update(self, results: Iterable[PacketResult], now_s: float, rtt_s: float) -> None:
+        """Take in the results of a report, in the order of sending, and form the estimate anew."""
+        arrived = self._take_in(results)
+        elapsed_s = 0.0 if self._updated_s is None else min(max(now_s - self._updated_s, 0.0), MAX_ELAPSED_S)
+        self._updated_s = now_s
+        if not arrived:
+            return
+        if self._first_s is None:
+            self._first_s = now_s
+        self._trend.judge(now_s)
+        self._steer(now_s, min(max(rtt_s, 0.0), MAX_RTT_S), elapsed_s)
+
+    def _take_in(self, results: Iterable[PacketResult]) -> int:
+        """Feed the parts; returns how many packets came."""
+        count = 0
+        least_s = newest_s = 0.0
+        for result in results:
+            arrived_s, sent_s = result.arrived_s, result.sent_s
+            if arrived_s is None:
+                self._sent.add(sent_s, result.size_bytes)
+                if result.unreported:
+                    self._unknown_bytes += result.size_bytes
+                else:
+                    self._loss.lost(sent_s)
+                continue
+            if result.amends:
+                self._loss.amended(sent_s)
+            else:
+                self._sent.add(sent_s, result.size_bytes)
+                self._loss.arrived(sent_s)
+            size_bytes: float = result.size_bytes
+            if self._unknown_bytes:
+                size_bytes += self._unknown_bytes * (1 - self._loss.share)
+                self._unknown_bytes = 0.0
+            self._acked.add(arrived_s, size_bytes)
+            self._packet_bits += (result.size_bytes * 8 - self._packet_bits) * SMOOTH_SIZE
+            if not result.amends:
+                self._trend.add(sent_s, arrived_s)
+            delay_s = arrived_s - sent_s
+            if count == 0 or delay_s < least_s:
+                least_s = delay_s
+            if count == 0 or arrived_s > newest_s:
+                newest_s = arrived_s
+            count += 1
+        if count:
+            self._packets += count
+            self._standing.add(newest_s, least_s, count)
+        return count
+
+    def _steer(self, now_s: float, rtt_s: float, elapsed_s: float) -> None:
+        aimd, queue_s = self._aimd, self._standing.queue_s
+        acked_bps, sent_bps = self._acked.bps, self._sent.bps or 0.0
+        grows = self._trend.rising and queue_s > QUEUE_SEEN_S
+        self.overusing = grows or queue_s > QUEUE_HIGH_S
+        delivered_bps = (acked_bps or 0.0) / (1 - min(self._loss.inherent, 0.5))
+        if self.overusing:
+            self._proven_bps = min(self._proven_bps, aimd.rate_bps)
+            if acked_bps is not None:
+                follows = sent_bps >= FOLLOWS * aimd.rate_bps
+                aimd.congested(delivered_bps, queue_s, rtt_s, sender_follows=follows, now_s=now_s)
+                self._loss.abandon()
+            if aimd.stuck:
+                aimd.stuck = False
+                self._standing.rebase()
+            return
+        allowed_bps = self._loss.steer(aimd.rate_bps, sent_bps, rtt_s, elapsed_s)
+        if allowed_bps != aimd.rate_bps:
+            aimd.rate_bps = min(max(allowed_bps, MIN_BPS), MAX_BPS)
+        if self._loss.trying or self._trend.rising:
+            return
+        ceiling_bps = HEADROOM * delivered_bps + HEADROOM_BPS
+        if now_s - self._proven_s < PROBE_VALID_S:
+            ceiling_bps = max(ceiling_bps, self._proven_bps)
+        aimd.calm(queue_s, rtt_s, ceiling_bps=ceiling_bps, packet_bits=self._packet_bits, elapsed_s=elapsed_s)
+
+    def probed(self, rate_bps: float, now_s: float) -> None:
+        """Take in what a train of packets measured. A lower result than the estimate counts only at the start."""
+        usable_bps = min(max(PROBE_SHARE * rate_bps, MIN_BPS), MAX_BPS)
+        if usable_bps > self._aimd.rate_bps:
+            if not self._aimd.draining:
+                self._aimd.rate_bps = usable_bps
+        elif self._aimd.capacity_bps is None:
+            self._aimd.rate_bps = self._aimd.capacity_bps = usable_bps
+        self._proven_bps, self._proven_s = usable_bps, now_s
+
+
+class SendClock:
+    """Unwraps the 24-bit send time of a sender (abs-send-time header extension: 6 bits of seconds, 18 of fraction)."""
+
+    __slots__ = ("_ticks",)
+
+    def __init__(self) -> None:
+        self._ticks: int | None = None
+
+    def unwrap(self, value: int) -> float:
+        """Return the send time in seconds, nearest to the one before; it wraps each 64 s."""
+        if self._ticks is None:
+            self._ticks = value & 0xFFFFFF
+        else:
+            self._ticks += (value - self._ticks + 0x800000) % 0x1000000 - 0x800000
+        return self._ticks / (1 << 18)
