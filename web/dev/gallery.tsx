@@ -148,6 +148,7 @@ function staff(part: Partial<StaffSnapshot> = {}): StaffView {
     pressed: null,
     failed: null,
     lostSinceMs: null,
+    tested: null,
     snapshot: {
       seq: 1,
       server_time_ms: now,

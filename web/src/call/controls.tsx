@@ -12,6 +12,8 @@ export function Control(props: {
   hang?: boolean;
   badge?: number;
   testid: string;
+  /** More than fits under it, for a pointer that rests on it and for a screen reader. */
+  title?: string;
   disabled?: boolean;
 }) {
   return (
@@ -21,6 +23,8 @@ export function Control(props: {
       aria-pressed={props.pressed}
       data-testid={props.testid}
       disabled={props.disabled}
+      title={props.title}
+      aria-label={props.title}
       onClick={props.press}
     >
       <span class="o">

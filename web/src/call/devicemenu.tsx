@@ -5,6 +5,7 @@ import { Icon } from "../ui/icons.tsx";
 import { Dialog } from "../ui/parts.tsx";
 import { words } from "../words/index.ts";
 import { TrackVideo } from "./media.tsx";
+import { megabytes } from "./notice.ts";
 import type { Seat, SeatView } from "./seat.ts";
 
 /** The level of a microphone, 0…1, and whether a voice has been heard since it was opened. */
@@ -68,6 +69,8 @@ export function DeviceMenu(props: {
   close: () => void;
   testSound: () => void;
   preview?: boolean;
+  /** With what the visit costs in data, for somebody who pays for it. */
+  data?: boolean;
 }) {
   const { devices } = props.view;
   const { level } = useLevel(devices.audio);
@@ -101,9 +104,35 @@ export function DeviceMenu(props: {
       <button type="button" class="btn alt" onClick={props.testSound}>
         <Icon name="sound" /> {words.check.sound}
       </button>
+      {props.data && <DataUse seat={props.seat} view={props.view} />}
       <button type="button" class="btn" onClick={props.close}>
         {word.done}
       </button>
     </Dialog>
+  );
+}
+
+/** What the visit has cost so far, what a minute costs, and the way to spend less. */
+function DataUse({ seat, view }: { seat: Seat; view: SeatView }) {
+  const word = words.data;
+  const used = megabytes(view.usedBytes);
+  const rate = view.bytesPerMinute === null ? null : megabytes(view.bytesPerMinute);
+  return (
+    <section class="col tight" aria-label={word.title} data-testid="data-use">
+      <h3>{word.title}</h3>
+      <p class="s">
+        {used === null ? word.little : word.used(used)}
+        {view.bytesPerMinute !== null && ` ${rate === null ? word.rateLittle : word.rate(rate)}`}
+      </p>
+      {view.voiceOnly && <p class="s soft">{word.saving}</p>}
+      <button
+        type="button"
+        class="btn alt"
+        onClick={() => void seat.toggleVoiceOnly()}
+        data-testid={view.voiceOnly ? "data-video" : "data-save"}
+      >
+        <Icon name={view.voiceOnly ? "cam" : "sound"} /> {view.voiceOnly ? word.video : word.save}
+      </button>
+    </section>
   );
 }

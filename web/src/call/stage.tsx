@@ -1,11 +1,17 @@
 import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
 import type { CallView } from "../protocol.ts";
+import { newest } from "../still/receiver.ts";
+import { ShownStill, StillsOnTheWay } from "../still/shown.tsx";
+import { type StillsView, wantsViews } from "../still/stills.ts";
 import { Icon } from "../ui/icons.tsx";
 import { Bars, type Tone } from "../ui/parts.tsx";
 import { clockText, useServerNow } from "../ui/time.ts";
 import { words } from "../words/index.ts";
 import { initials, RemoteVideo, TrackVideo } from "./media.tsx";
+import { megabytes, type Picture, pictureAt } from "./notice.ts";
 import { type CallStatus, rung, type SeatView } from "./seat.ts";
+import { Told } from "./told.tsx";
 
 const TONES: Record<CallStatus, Tone> = {
   connecting: "brand",
@@ -45,7 +51,18 @@ export function RungTag({ view, call, down }: { view: SeatView; call: CallView |
   const step = rung(view, call);
   return (
     <span class="row tight s end" data-testid="call-rung" data-rung={step}>
-      <Bars n={down ? 0 : view.bars} /> {down ? words.link.words[0] : words.call.rung[step > 2 ? 5 : 1]}
+      <Bars n={down ? 0 : view.bars} /> {down ? words.link.words[0] : words.call.rung[step]}
+    </span>
+  );
+}
+
+/** Roughly what the visit has cost in data. Not told aloud: it moves all the time and is asked for rarely. */
+export function UsedTag({ bytes }: { bytes: number }) {
+  const mb = megabytes(bytes);
+  if (mb === null) return null;
+  return (
+    <span class="s soft n nw" title={words.data.used(mb)} data-testid="data-used">
+      {words.call.used(mb)}
     </span>
   );
 }
@@ -56,31 +73,49 @@ export function Viewport(props: {
   view: SeatView;
   call: CallView | null;
   status: CallStatus;
+  stills: StillsView;
   fit?: boolean;
+  /** Opens the messages, where they are not in sight anyway. */
+  write?: () => void;
   /** A word under the initials, for somebody who only hears. */
   calm?: string;
   top?: ComponentChildren;
   children?: ComponentChildren;
 }) {
-  const { view, call, status, name } = props;
+  const { view, call, status, name, stills } = props;
   const other = call?.peer_media ?? null;
-  const shown = status === "connected" && (other?.camera ?? true) && !other?.voice_only && !view.voiceOnly;
+  const wanted = status === "connected" && (other?.camera ?? true) && !other?.voice_only && !view.voiceOnly;
+  const { shown: still, coming } = newest(stills.received);
+  const picture = usePicture(view, still !== null);
+  const moving = wanted && picture === "video";
+  const instead = wanted && picture === "still" ? still : null;
+  const deferred = status === "connected" && rung(view, call) === 0;
   return (
     <div class={props.fit ? "grow viewport whole" : "grow viewport"} data-testid="call-remote-video">
-      <RemoteVideo stream={view.remote} shown={shown || status === "connecting"} label={words.call.remote(name)} />
+      <RemoteVideo stream={view.remote} shown={moving || status === "connecting"} label={words.call.remote(name)} />
       {props.top}
+      <Told name={givenName(name)} view={view} call={call} status={status} stills={stills} />
       {status !== "reconnecting" && <SideNotes name={givenName(name)} view={view} call={call} />}
+      {status === "connected" && <StillsOnTheWay coming={coming} sending={stills.sending} />}
       {status === "reconnecting" ? (
         props.children
       ) : (
         <>
-          {status === "connected" && !shown && (
+          {instead && <ShownStill still={instead} name={name} />}
+          {deferred && <Deferred write={props.write} />}
+          {status === "connected" && !moving && !instead && !deferred && (
             <div class="center col">
               <div class="ava breathe" aria-hidden="true">
                 {initials(name)}
               </div>
               <p class="mid">
                 <b>{name}</b>
+                {wanted && view.receives?.rung === 2 && (
+                  <>
+                    <br />
+                    <span class="soft">{words.still.first}</span>
+                  </>
+                )}
                 {props.calm && (
                   <>
                     <br />
@@ -103,7 +138,34 @@ export function Viewport(props: {
   );
 }
 
-const givenName = (name: string) => name.split(" ")[0] ?? name;
+/** Follows what is to be seen of the other side; the moving picture comes back only once it moves. */
+function usePicture(view: SeatView, hasStill: boolean): Picture {
+  const before = useRef<Picture>("video");
+  // A new connection has shown nothing yet: its first picture is awaited where it will be.
+  if (view.receives === null) before.current = "video";
+  else before.current = pictureAt(before.current, view.receives.rung, view.framesFlow, hasStill);
+  return before.current;
+}
+
+/** Not even the voice comes through: what still works. */
+function Deferred({ write }: { write: (() => void) | undefined }) {
+  return (
+    <div class="center col pad over mid" data-testid="deferred">
+      <Icon name="chat" size="l" />
+      <div class="col tight" role="status">
+        <h2>{words.call.deferredTitle}</h2>
+        <p>{words.call.deferredText}</p>
+      </div>
+      {write && (
+        <button type="button" class="btn narrow" onClick={write}>
+          {words.call.write}
+        </button>
+      )}
+    </div>
+  );
+}
+
+export const givenName = (name: string) => name.split(" ")[0] ?? name;
 
 /** What either side chose, in words, so that silence or a dark picture is never taken for a fault. */
 function SideNotes({ name, view, call }: { name: string; view: SeatView; call: CallView | null }) {
@@ -116,6 +178,7 @@ function SideNotes({ name, view, call }: { name: string; view: SeatView; call: C
   if (other && !other.microphone) lines.push(word.otherMuted(name));
   if (other?.voice_only) lines.push(word.otherVoiceOnly(name));
   else if (other && !other.camera) lines.push(word.otherCameraOff(name));
+  if (wantsViews(view, call)) lines.push(words.still.views);
   if (lines.length === 0) return null;
   return (
     <div class="over notes" role="status">

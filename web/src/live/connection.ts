@@ -9,6 +9,8 @@ import {
   type Peer,
   type Refused,
   type StaffEmits,
+  type StillAsked,
+  type StillView,
 } from "../protocol.ts";
 import { retryDelayMs } from "./backoff.ts";
 import { type Session, SessionError, type SessionErrorCode } from "./session.ts";
@@ -30,6 +32,8 @@ export interface Listener<Snapshot, Queue> {
   queue(queue: Queue): void;
   chat(line: ChatLine): void;
   peer(peer: Peer): void;
+  still(still: StillView): void;
+  stillAsked(asked: StillAsked): void;
   link(state: LinkState): void;
   sessionLost(code: SessionErrorCode): void;
 }
@@ -180,6 +184,8 @@ export class Connection<Snapshot extends Sequenced, Queue> {
     socket.on("queue", (queue: Queue) => mine(() => this.listener.queue(queue)));
     socket.on("chat", (line: ChatLine) => mine(() => this.listener.chat(line)));
     socket.on("peer", (peer: Peer) => mine(() => this.listener.peer(peer)));
+    socket.on("still", (still: StillView) => mine(() => this.listener.still(still)));
+    socket.on("still.asked", (asked: StillAsked) => mine(() => this.listener.stillAsked(asked)));
     socket.on("closing", (closing: Closing) =>
       mine(() => {
         // Leave at once so that the server can go; the calls go on over the relay meanwhile.

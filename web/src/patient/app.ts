@@ -3,6 +3,7 @@ import { Connection } from "../live/connection.ts";
 import { Session, SessionError } from "../live/session.ts";
 import { lowTone, riseTone } from "../media/audio.ts";
 import type { Consent, PatientSnapshot, QueuePlace, StaffCard } from "../protocol.ts";
+import { Stills } from "../still/stills.ts";
 import { followServerClock } from "../ui/time.ts";
 import { WakeLock } from "../ui/wake.ts";
 import { words } from "../words/index.ts";
@@ -40,6 +41,7 @@ export interface PatientView {
 /** The patient's page: what is known, what may be done, and what follows from it. */
 export class PatientApp {
   readonly seat: Seat;
+  readonly stills: Stills;
   private connection: Connection<PatientSnapshot, QueuePlace> | null = null;
   private snapshot: PatientSnapshot | null = null;
   private local: Local = {
@@ -58,6 +60,11 @@ export class PatientApp {
   constructor(private readonly draw: () => void) {
     this.seat = new Seat(
       "patient",
+      () => this.connection,
+      () => this.changed(),
+    );
+    this.stills = new Stills(
+      this.seat,
       () => this.connection,
       () => this.changed(),
     );
@@ -83,6 +90,8 @@ export class PatientApp {
           this.seat.heard(peer.media);
           this.update(this.snapshot && withPeer(this.snapshot, peer));
         },
+        still: (still) => this.stills.heard(still),
+        stillAsked: (asked) => this.stills.asked(asked),
         link: (link) => {
           if (link === "replaced") this.seat.yield();
           this.set({ link });
@@ -178,6 +187,7 @@ export class PatientApp {
     const from = this.drawn;
     this.drawn = screen;
     if (screen !== from) this.entered(screen, from);
+    this.stills.follow(this.snapshot?.call ?? null, screen === "call" && this.status === "connected");
     this.noteLoss(screen);
     this.draw();
   }

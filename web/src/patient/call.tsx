@@ -3,9 +3,10 @@ import { Chat } from "../call/chat.tsx";
 import { Control, Controls } from "../call/controls.tsx";
 import { DeviceMenu } from "../call/devicemenu.tsx";
 import type { SeatView } from "../call/seat.ts";
-import { RungTag, SelfView, StatusTag, Viewport } from "../call/stage.tsx";
+import { givenName, RungTag, SelfView, StatusTag, UsedTag, Viewport } from "../call/stage.tsx";
 import { testTone } from "../media/audio.ts";
 import type { CallView, StaffCard } from "../protocol.ts";
+import { PhotoPrompt } from "../still/photo.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { useElapsed } from "../ui/time.ts";
 import { words } from "../words/index.ts";
@@ -23,19 +24,34 @@ export function CallScreen({ app, view, seat }: { app: PatientApp; view: Patient
   const name = nurse?.name ?? words.wait.nursing;
   const status = app.status;
   const unread = useUnread(call, drawer);
+  const stills = app.stills.view;
   const head = (
     <header class="over shade col tight">
       <div class="row tight wrap">
         <StatusTag status={status} startedAtMs={call?.started_at_ms ?? null} />
         <RungTag view={seat} call={call} down={status === "reconnecting"} />
       </div>
-      <Attends nurse={nurse} />
+      <div class="row tight top">
+        <Attends nurse={nurse} />
+        <span class="end">
+          <UsedTag bytes={seat.usedBytes} />
+        </span>
+      </div>
     </header>
   );
   return (
     <div class="callwrap">
       <main class="stage full" data-mode="dark">
-        <Viewport name={name} view={seat} call={call} status={status} top={head} calm={words.call.calm}>
+        <Viewport
+          name={name}
+          view={seat}
+          call={call}
+          status={status}
+          stills={stills}
+          top={head}
+          calm={words.call.calm}
+          write={() => setDrawer(true)}
+        >
           <Lost app={app} view={view} call={call} name={name} />
         </Viewport>
         <SelfView view={seat} flip={() => void app.seat.devices.flip()} settings={() => setMenu(true)} />
@@ -65,7 +81,8 @@ export function CallScreen({ app, view, seat }: { app: PatientApp; view: Patient
           focus={drawer}
         />
       </section>
-      {menu && <DeviceMenu seat={app.seat} view={seat} close={() => setMenu(false)} testSound={testTone} />}
+      {menu && <DeviceMenu seat={app.seat} view={seat} close={() => setMenu(false)} testSound={testTone} data />}
+      {stills.prompt && <PhotoPrompt stills={app.stills} prompt={stills.prompt} name={givenName(name)} />}
     </div>
   );
 }

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import type { SeatView } from "../call/seat.ts";
 import { EmergencyNote } from "../ui/emergency.tsx";
+import { Icon } from "../ui/icons.tsx";
 import { Bars, Dialog, Note, ScreenTitle } from "../ui/parts.tsx";
 import { words } from "../words/index.ts";
 import type { PatientApp, PatientView } from "./app.ts";
@@ -33,12 +34,14 @@ export function WaitScreen({ app, view, seat }: { app: PatientApp; view: Patient
           {offered ? word.offered : word.ahead(position - 1)} {word.soon}
         </p>
       </section>
+      <LinkTest app={app} seat={seat} />
       <Note
         tone="brand"
         icon="eye"
         title={word.privacyTitle}
         text={seat.devices.video ? word.privacyText : word.privacyVoice}
       />
+      {seat.devices.audio && <VoiceChoice app={app} seat={seat} />}
       <EmergencyNote />
       <p>
         <button type="button" class="btn quiet slim" onClick={() => setAsking(true)} data-testid="leave-queue">
@@ -63,6 +66,54 @@ export function WaitScreen({ app, view, seat }: { app: PatientApp; view: Patient
         </Dialog>
       )}
     </Frame>
+  );
+}
+
+/** What the link will carry, measured over the way of the call itself: while it lasts it can be skipped. */
+function LinkTest({ app, seat }: { app: PatientApp; seat: SeatView }) {
+  const word = words.link.test;
+  const verdict = seat.linkTest?.verdict ?? "measuring";
+  if (verdict === "measuring" && !seat.testing) return null;
+  return (
+    <section
+      class="note"
+      data-tone={verdict === "measuring" ? "brand" : verdict === "video" ? "good" : "warn"}
+      role="status"
+      data-testid="link-verdict"
+      data-verdict={verdict}
+    >
+      <Icon name={verdict === "measuring" ? "wifi" : verdict === "video" ? "ok" : "wifi"} />
+      <p class="grow">
+        <b>{verdict === "measuring" ? word.testing : word[verdict]}</b>
+        <br />
+        <span class="s">{verdict === "measuring" ? word.testingText : word[`${verdict}Text`]}</span>
+      </p>
+      {verdict === "measuring" && (
+        <button type="button" class="btn quiet slim" onClick={() => app.seat.skipTest()} data-testid="skip-test">
+          {word.skip}
+        </button>
+      )}
+    </section>
+  );
+}
+
+/** Voice only, or the camera after all, before the visit begins. */
+function VoiceChoice({ app, seat }: { app: PatientApp; seat: SeatView }) {
+  const word = words.wait;
+  return (
+    <div class="row wrap tight">
+      {seat.voiceOnly && <p class="s soft grow">{word.voiceChosen}</p>}
+      <button
+        type="button"
+        class="btn alt slim"
+        disabled={seat.devices.opening}
+        onClick={() => void app.seat.toggleVoiceOnly()}
+        aria-pressed={seat.voiceOnly}
+        data-testid="voice-only"
+      >
+        <Icon name={seat.voiceOnly ? "cam" : "sound"} /> {seat.voiceOnly ? word.useVideo : word.useVoice}
+      </button>
+    </div>
   );
 }
 

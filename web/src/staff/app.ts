@@ -3,7 +3,8 @@ import { Connection, type LinkState } from "../live/connection.ts";
 import { Session, SessionError, type SessionErrorCode } from "../live/session.ts";
 import { audioContext } from "../media/audio.ts";
 import { withChat, withPeer } from "../patient/screen.ts";
-import type { Ok, Outcome, QueueView, Refused, StaffSnapshot } from "../protocol.ts";
+import type { LinkTestView, Ok, Outcome, QueueView, Refused, StaffSnapshot } from "../protocol.ts";
+import { Stills } from "../still/stills.ts";
 import { followServerClock } from "../ui/time.ts";
 import { words } from "../words/index.ts";
 import { holdsDevices, onAir, type StaffScreen, staffScreenOf } from "./screen.ts";
@@ -22,11 +23,14 @@ export interface StaffView {
   pressed: Pressed | null;
   failed: Pressed | null;
   lostSinceMs: number | null;
+  /** What the patient's test said before the visit; the offer brings it. */
+  tested: LinkTestView | null;
 }
 
 /** The nurse's page: what is known, what may be done, and what follows from it. */
 export class StaffApp {
   readonly seat: Seat;
+  readonly stills: Stills;
   private connection: Connection<StaffSnapshot, QueueView> | null = null;
   private snapshot: StaffSnapshot | null = null;
   private link: LinkState = "trying";
@@ -34,6 +38,7 @@ export class StaffApp {
   private pressed: Pressed | null = null;
   private failed: Pressed | null = null;
   private lostSinceMs: number | null = null;
+  private tested: LinkTestView | null = null;
   private testing = false;
 
   constructor(private readonly draw: () => void) {
@@ -42,12 +47,17 @@ export class StaffApp {
       () => this.connection,
       () => this.changed(),
     );
+    this.stills = new Stills(
+      this.seat,
+      () => this.connection,
+      () => this.changed(),
+    );
   }
 
   get view(): StaffView {
-    const { snapshot, link, sessionLost, pressed, failed, lostSinceMs } = this;
+    const { snapshot, link, sessionLost, pressed, failed, lostSinceMs, tested } = this;
     const screen = staffScreenOf(snapshot, link, sessionLost);
-    return { screen, snapshot, link, sessionLost, pressed, failed, lostSinceMs };
+    return { screen, snapshot, link, sessionLost, pressed, failed, lostSinceMs, tested };
   }
 
   get status() {
@@ -69,6 +79,8 @@ export class StaffApp {
           this.seat.heard(peer.media);
           this.update(this.snapshot && withPeer(this.snapshot, peer));
         },
+        still: (still) => this.stills.heard(still),
+        stillAsked: (asked) => this.stills.asked(asked),
         link: (link) => {
           this.link = link;
           if (link === "replaced") this.seat.yield();
@@ -162,6 +174,8 @@ export class StaffApp {
     followServerClock(snapshot.server_time_ms);
     if (this.snapshot?.state !== snapshot.state) this.failed = null;
     if (this.snapshot?.call && !snapshot.call) this.seat.forgetChoices();
+    if (snapshot.offer) this.tested = snapshot.offer.link;
+    else if (!snapshot.call) this.tested = null;
     this.snapshot = snapshot;
     this.seat.follow(snapshot.leg, snapshot.call, onAir(snapshot), first);
     this.changed();
@@ -179,6 +193,8 @@ export class StaffApp {
 
   private changed(): void {
     this.hold();
+    const onScreen = this.view.screen === "call";
+    this.stills.follow(this.snapshot?.call ?? null, onScreen && this.status === "connected");
     const lost = this.view.screen === "call" && this.status === "reconnecting";
     if (!lost) this.lostSinceMs = null;
     else this.lostSinceMs ??= Date.now();

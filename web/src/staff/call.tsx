@@ -1,11 +1,12 @@
 import { useState } from "preact/hooks";
 import { Chat } from "../call/chat.tsx";
-import { Controls } from "../call/controls.tsx";
+import { Control, Controls } from "../call/controls.tsx";
 import { DeviceMenu } from "../call/devicemenu.tsx";
 import type { SeatView } from "../call/seat.ts";
 import { RungTag, SelfView, StatusTag, Viewport } from "../call/stage.tsx";
 import { chime } from "../media/audio.ts";
 import type { CallView, PatientCard } from "../protocol.ts";
+import { Album } from "../still/album.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { Bars, Note } from "../ui/parts.tsx";
 import { hourText, useElapsed } from "../ui/time.ts";
@@ -23,6 +24,7 @@ export function NurseCallScreen({ app, view, seat }: { app: StaffApp; view: Staf
   const name = patient?.name ?? words.staff.call.patient;
   const status = app.status;
   const theirBars = call && patientBars(call);
+  const stills = app.stills.view;
   const word = words.staff.call;
   const head = (
     <header class="over shade row wrap">
@@ -34,12 +36,21 @@ export function NurseCallScreen({ app, view, seat }: { app: StaffApp; view: Staf
     <main class="cols call">
       <section class="stage" data-mode="dark" aria-label={word.label}>
         <div class="grow viewport">
-          <Viewport name={name} view={seat} call={call} status={status} top={head} fit>
+          <Viewport name={name} view={seat} call={call} status={status} stills={stills} top={head} fit>
             <Lost app={app} view={view} call={call} seat={seat} />
           </Viewport>
           <SelfView view={seat} flip={() => void app.seat.devices.flip()} settings={() => setMenu(true)} />
         </div>
-        <Controls seat={app.seat} view={seat} />
+        <Controls seat={app.seat} view={seat}>
+          <Control
+            icon="photo"
+            label={words.still.ask}
+            title={words.still.askLabel}
+            press={() => void app.stills.ask()}
+            disabled={stills.waiting || status !== "connected"}
+            testid="ask-still"
+          />
+        </Controls>
         <div class="over col tight s linkbox">
           <p class="row tight" data-testid="peer-link">
             <Bars n={theirBars ?? 0} /> {word.theirs}{" "}
@@ -48,6 +59,11 @@ export function NurseCallScreen({ app, view, seat }: { app: StaffApp; view: Staf
           <p class="row tight soft">
             <Bars n={seat.bars} /> {word.own} {words.link.grade[seat.bars]}
           </p>
+          {view.tested && (
+            <p class="soft" data-testid="tested-link" data-verdict={view.tested.verdict}>
+              {word.before} {words.staff.offer.verdict[view.tested.verdict]}
+            </p>
+          )}
         </div>
       </section>
       <section class="beside">
@@ -66,6 +82,7 @@ export function NurseCallScreen({ app, view, seat }: { app: StaffApp; view: Staf
         <div class="pad col">
           {view.failed && <Note tone="bad" icon="alert" title={words.staff.notNow} role="alert" />}
           {patient && <Known patient={patient} />}
+          <Album stills={app.stills} view={stills} name={name} />
         </div>
         <section class="side-chat" aria-label={words.chat.title}>
           <h2 class="px">{words.chat.title}</h2>

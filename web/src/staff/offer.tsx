@@ -76,13 +76,7 @@ export function OfferDialog({ app, view, offer }: { app: StaffApp; view: StaffVi
           <div>
             <dt>{word.link}</dt>
             <dd class="row tight">
-              {offer.bars === null ? (
-                word.unknownLink
-              ) : (
-                <>
-                  <Bars n={offer.bars} /> {words.link.words[offer.bars]}
-                </>
-              )}
+              <ExpectedLink offer={offer} />
             </dd>
           </div>
         </dl>
@@ -101,6 +95,29 @@ export function OfferDialog({ app, view, offer }: { app: StaffApp; view: StaffVi
         <p class="xs soft mid">{word.keys}</p>
       </div>
     </dialog>
+  );
+}
+
+/** What the patient's test said in words; before it has ended, the bars. */
+function ExpectedLink({ offer }: { offer: OfferCard }) {
+  const word = words.staff.offer;
+  const verdict = offer.link?.verdict ?? "measuring";
+  const bars = offer.bars !== null && <Bars n={offer.bars} />;
+  if (verdict !== "measuring") {
+    return (
+      <>
+        {bars}
+        <span data-testid="offer-link" data-verdict={verdict}>
+          {word.verdict[verdict]}
+        </span>
+      </>
+    );
+  }
+  if (offer.bars === null) return offer.link ? word.verdict.measuring : word.unknownLink;
+  return (
+    <>
+      {bars} {words.link.words[offer.bars]}
+    </>
   );
 }
 

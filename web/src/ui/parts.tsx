@@ -43,7 +43,14 @@ export function Note(props: {
 }
 
 /** A modal dialog: focus goes in, stays, and comes back. Mounted means open. */
-export function Dialog(props: { label: string; close: () => void; children: ComponentChildren; testid?: string }) {
+export function Dialog(props: {
+  label: string;
+  close: () => void;
+  children: ComponentChildren;
+  testid?: string;
+  /** For a picture, that is worth the whole window. */
+  wide?: boolean;
+}) {
   const ref = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const dialog = ref.current;
@@ -53,7 +60,7 @@ export function Dialog(props: { label: string; close: () => void; children: Comp
   return (
     <dialog
       ref={ref}
-      class="dlg"
+      class={props.wide ? "dlg broad" : "dlg"}
       aria-label={props.label}
       data-testid={props.testid}
       onCancel={(event) => {

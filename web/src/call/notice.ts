@@ -1,0 +1,123 @@
+import type { Whose, Why } from "../protocol.ts";
+
+/** One direction as far as it is worth a word. `picture`: a camera is on there and nobody chose voice only. */
+export interface Way {
+  rung: number;
+  why: Why;
+  whose: Whose;
+  picture: boolean;
+}
+
+/** Both directions, seen from this page. Null: the server has not said it yet. */
+export interface Ways {
+  sends: Way | null;
+  receives: Way | null;
+}
+
+export type Direction = keyof Ways | "both";
+export type Cause = "rate" | "loss" | "delay" | "cpu";
+
+/** What happened, to which picture, and why. */
+export interface Notice {
+  direction: Direction;
+  /** `worse`: by its new rung. `back`: a moving picture again. `better`: more of it. */
+  change: "worse" | "back" | "better";
+  rung: number;
+  cause: Cause | null;
+  whose: Whose;
+}
+
+const STILLS = 2;
+const CAUSES: readonly string[] = ["rate", "loss", "delay", "cpu"] satisfies Cause[];
+
+/** Without a camera only the voice counts: what a picture would have had is nobody's concern. */
+const level = (way: Way) => (way.picture ? way.rung : Math.min(1, way.rung));
+
+function changeOf(before: Way | null, now: Way | null, direction: keyof Ways): Notice | null {
+  if (!before || !now || before.picture !== now.picture) return null;
+  const [from, to] = [level(before), level(now)];
+  // A choice is told beside the picture for as long as it holds; a start is no change.
+  if (from === to || now.why === "choice" || now.why === "start" || before.why === "choice") return null;
+  const change = to < from ? "worse" : from <= STILLS && to > STILLS ? "back" : "better";
+  const cause = change === "worse" && CAUSES.includes(now.why) ? (now.why as Cause) : null;
+  return { direction, change, rung: to, cause, whose: now.whose };
+}
+
+/** What to say when the ways have changed from what was told last; null: nothing. One thing at a time, the worse first. */
+export function noticeOf(before: Ways, now: Ways): Notice | null {
+  const sends = changeOf(before.sends, now.sends, "sends");
+  const receives = changeOf(before.receives, now.receives, "receives");
+  if (!sends || !receives) return sends ?? receives;
+  const alike = sends.change === receives.change && sends.rung === receives.rung;
+  if (alike && sends.cause === receives.cause && sends.whose === receives.whose) {
+    return { ...receives, direction: "both" };
+  }
+  if (sends.change === "worse" && (receives.change !== "worse" || sends.rung < receives.rung)) return sends;
+  return receives;
+}
+
+/** How long a sentence stays. */
+const SHOWN_MS = 8_000;
+/** A sentence can be read before the next takes its place; what happens meanwhile is told as one change. */
+const READ_MS = 4_000;
+/** Good news must hold, and does not follow another sentence closely: a link that wavers is not worth a word each time. */
+const HOLD_MS = 3_000;
+const CALM_MS = 10_000;
+
+/**
+ * Which sentence is on the screen. It compares what is with what was told last, not with the moment before: what went
+ * and came back in between is never mentioned.
+ */
+export class Notices {
+  private told: Ways | null = null;
+  private shown: Notice | null = null;
+  private shownAtMs = Number.NEGATIVE_INFINITY;
+  private betterSinceMs: number | null = null;
+
+  /** `ways` null: the call is not connected, and what is told then is told elsewhere. */
+  step(nowMs: number, ways: Ways | null): Notice | null {
+    if (ways) this.consider(nowMs, ways);
+    else this.betterSinceMs = null;
+    return this.shown && nowMs - this.shownAtMs < SHOWN_MS ? this.shown : null;
+  }
+
+  private consider(nowMs: number, ways: Ways): void {
+    const notice = this.told && noticeOf(this.told, ways);
+    if (!notice) {
+      this.told = ways;
+      this.betterSinceMs = null;
+      return;
+    }
+    const sinceMs = nowMs - this.shownAtMs;
+    if (notice.change === "worse") {
+      if (sinceMs < READ_MS) return;
+    } else {
+      this.betterSinceMs ??= nowMs;
+      if (nowMs - this.betterSinceMs < HOLD_MS || sinceMs < CALM_MS) return;
+    }
+    this.told = ways;
+    this.shown = notice;
+    this.shownAtMs = nowMs;
+    this.betterSinceMs = null;
+  }
+}
+
+/** What is in place of the other side's moving picture. */
+export type Picture = "video" | "still" | "none";
+
+/**
+ * Which picture is shown at a rung. When the moving picture comes back, what was there stays until it really moves: the
+ * last frame of long ago is never shown as if it were now.
+ */
+export function pictureAt(before: Picture, rung: number, framesFlow: boolean, hasStill: boolean): Picture {
+  if (rung < STILLS) return "none";
+  if (rung === STILLS) return hasStill ? "still" : "none";
+  return framesFlow ? "video" : before;
+}
+
+const MB = 1_000_000;
+
+/** Megabytes used, rounded so that it hardly moves; null while it is not worth a word. */
+export function megabytes(bytes: number): number | null {
+  return bytes < MB / 2 ? null : Math.round(bytes / MB);
+}
