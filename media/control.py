@@ -358,6 +358,8 @@ class LegStats(Message):
     idle_s: float
     received: list[TrackStats]
     sent: list[TrackStats]
+    limits: Limits | None = None
+    """What it was last told to send; for who has missed events."""
 
 
 class WorkerStats(Message):

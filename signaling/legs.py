@@ -11,14 +11,26 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from media.client import RelayRefused, RelayUnreachable
-from media.control import AnswerLeg, CloseLeg, CreateLeg, JoinRoom, LeaveRoom, RestartLeg, RoomState
+from media.control import (
+    AnswerLeg,
+    CloseLeg,
+    CreateLeg,
+    JoinRoom,
+    LeaveRoom,
+    LinkHint,
+    ReportLeg,
+    RestartLeg,
+    RoomState,
+)
+from signaling.link import client_report_of
 from signaling.metrics import RELAY
 from signaling.pairing import Call, LegMedia, Pairing, Side
 from signaling.ports import Relay
-from signaling.protocol import LegAnswer, LegOfferAck, LegRestart, LegView, SlotView
+from signaling.protocol import LegAnswer, LegOfferAck, LegRestart, LegView, MediaReport, SlotView
 from signaling.records import Visit
 from signaling.refusal import Refusal
 from signaling.sessions import HeldLeg, Session, Sessions
+from signaling.turn import Turn
 
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 8.0
@@ -47,12 +59,19 @@ class Legs:
         relay: the worker.
         pairing: where epochs and media states are kept.
         sessions: whose legs.
+        turn: what goes with each offer.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, relay: Relay, pairing: Pairing, sessions: Sessions, clock: Callable[[], float] = time.monotonic
+        self,
+        relay: Relay,
+        pairing: Pairing,
+        sessions: Sessions,
+        turn: Turn,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._turn = turn
         self._relay = relay
         self._pairing = pairing
         self._sessions = sessions
@@ -118,8 +137,15 @@ class Legs:
             self._sessions.hold(session, held)
         if held.in_room and not visit.accepted:
             await self._leave(held)
-        sdp = held.offer.sdp if held.offer else None
-        return LegView(leg=held.name, epoch=held.epoch, restart=held.restart, sdp=sdp)
+        if held.offer is None:
+            return LegView(leg=held.name, epoch=held.epoch, restart=held.restart, sdp=None)
+        return LegView(
+            leg=held.name,
+            epoch=held.epoch,
+            restart=held.restart,
+            sdp=held.offer.sdp,
+            ice_servers=held.ice_servers,
+        )
 
     async def _create(self, name: str, visit: str, epoch: int) -> HeldLeg:
         self._check_reachable()
@@ -132,7 +158,7 @@ class Legs:
             RELAY.labels("create_leg", refused.code).inc()
             raise
         RELAY.labels("create_leg", "ok").inc()
-        return HeldLeg(name, visit, epoch, offer.restart, offer)
+        return HeldLeg(name, visit, epoch, offer.restart, offer, ice_servers=self._turn.servers())
 
     async def release(self, session: Session) -> None:
         """Close the session's leg, if it has one."""
@@ -170,7 +196,8 @@ class Legs:
             Refusal: not this session's leg, an answer to an older offer, not an answer, or no relay.
         """
         held = self._held(session, message.leg, message.epoch)
-        request = AnswerLeg(call=held.visit, epoch=held.epoch, restart=message.restart, sdp=message.sdp)
+        hint = LinkHint.model_validate(message.memory.model_dump()) if message.memory is not None else None
+        request = AnswerLeg(call=held.visit, epoch=held.epoch, restart=message.restart, sdp=message.sdp, hint=hint)
         try:
             await self._relay.answer(held.name, request)
         except RelayRefused as refused:
@@ -206,7 +233,29 @@ class Legs:
             raise Refusal("unavailable", "the relay does not answer", retry_ms=1000) from None
         RELAY.labels("restart", "ok").inc()
         held.restart = offer.restart
-        return LegOfferAck(leg=held.name, epoch=held.epoch, restart=offer.restart, sdp=offer.sdp)
+        return LegOfferAck(
+            leg=held.name,
+            epoch=held.epoch,
+            restart=offer.restart,
+            sdp=offer.sdp,
+            ice_servers=self._turn.servers(),
+        )
+
+    async def report(self, session: Session, seen: MediaReport) -> None:
+        """Tell the relay what the page sees. Nothing depends on it, so trouble is only counted."""
+        held = session.leg
+        if held is None:
+            return
+        request = ReportLeg(call=held.visit, epoch=held.epoch, report=client_report_of(seen))
+        try:
+            self._check_reachable()
+            await self._relay.report(held.name, request)
+        except RelayRefused as refused:
+            RELAY.labels("report", refused.code).inc()
+        except RelayUnreachable:
+            RELAY.labels("report", "unreachable").inc()
+        else:
+            RELAY.labels("report", "ok").inc()
 
     async def renew(self, session: Session, held: HeldLeg) -> None:
         """Give this leg up for a new one; the next snapshot carries its offer."""

@@ -20,3 +20,4 @@ RELAY_EVENTS = Counter("puente_live_relay_events_total", "Events of the relay th
 LOOP_FAILURES = Counter("puente_live_loop_failures_total", "Turns of background loops that failed", ["loop"])
 JOURNAL = Counter("puente_live_journal_total", "Transitions handed to the journal by their result", ["result"])
 TICKS = Counter("puente_live_due_total", "Deadlines and lost people that this process carried out")
+REPORTS = Counter("puente_live_reports_total", "Reports of legs handed to the journal by their result", ["result"])

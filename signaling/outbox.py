@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from redis.asyncio import Redis
@@ -9,11 +10,11 @@ from redis.asyncio import Redis
 from signaling.metrics import LOOP_FAILURES
 from signaling.pairing import Side
 from signaling.presence import Presence
-from signaling.protocol import Peer
-from signaling.records import chat_line
+from signaling.protocol import Model, Peer, StillAsked
+from signaling.records import chat_line, sending, still
 from signaling.refresh import Refresh
 from signaling.sessions import Sessions
-from signaling.snapshots import chat_view, media_state
+from signaling.snapshots import chat_view, media_state, rung_view, still_view
 from signaling.sockets import Sockets
 from signaling.values import whole_or_none
 
@@ -33,6 +34,7 @@ class Outbox:
         self._refresh = refresh
         self._presence = presence
         self._sockets = sockets
+        self._told = {"chat": self._chat, "peer": self._peer, "still": self._still, "asked": self._asked}
         self._last = "0-0"
         self._has_failed = False
 
@@ -56,10 +58,8 @@ class Outbox:
         kind, patient, nurse = fields.get("e", ""), fields.get("p", ""), fields.get("n", "")
         if kind == "moved":
             await self._moved("p" if patient else "n", patient or nurse, fields["x"])
-        elif kind == "chat":
-            await self._chat(patient, nurse, fields["x"])
-        elif kind == "peer":
-            await self._peer(patient, nurse, fields["x"])
+        elif kind in self._told:
+            await self._told[kind](patient, nurse, fields["x"])
         else:
             if patient:
                 self._refresh.wake_person("p", patient)
@@ -78,12 +78,30 @@ class Outbox:
                 await self._sockets.emit(session.namespace, session.sid, "chat", line)
 
     async def _peer(self, patient: str, nurse: str, text: str) -> None:
-        whose, bars, media = text.split(" ", 2)
+        whose, bars, rung, media = text.split(" ", 3)
+        await self._to_other(
+            patient,
+            nurse,
+            whose,
+            "peer",
+            lambda: Peer(media=media_state(media), bars=whole_or_none(bars), receives=rung_view(sending(rung))),
+        )
+
+    async def _still(self, patient: str, nurse: str, text: str) -> None:
+        whose, rest = text.split(" ", 1)
+        await self._to_other(patient, nurse, whose, "still", lambda: still_view(still(rest)))
+
+    async def _asked(self, patient: str, nurse: str, text: str) -> None:
+        whose, wanted = text.split(" ", 1)
+        await self._to_other(patient, nurse, whose, "still.asked", lambda: StillAsked(id=wanted or None))
+
+    async def _to_other(self, patient: str, nurse: str, whose: str, event: str, made: Callable[[], Model]) -> None:
         other = self._sessions.of_person("n", nurse) if whose == "p" else self._sessions.of_person("p", patient)
-        if other is not None and other.is_open:
-            try:
-                peer = Peer(media=media_state(media), bars=whole_or_none(bars))
-            except ValueError:
-                LOOP_FAILURES.labels("peer").inc()
-            else:
-                await self._sockets.emit(other.namespace, other.sid, "peer", peer)
+        if other is None or not other.is_open:
+            return
+        try:
+            model = made()
+        except (ValueError, KeyError):
+            LOOP_FAILURES.labels("outbox_entry").inc()
+        else:
+            await self._sockets.emit(other.namespace, other.sid, event, model)

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Literal, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
 
 from signaling.deadlines import Deadlines
 from signaling.records import NurseView, PatientView, Queue, Waiting, nurse_view, patient_view
+from signaling.script import Script
 from signaling.values import whole
-
-PARTS = ("state", "matching", "transitions", "operations", "views", "time")
-"""Files of the script, in the order in which each uses what stands before it."""
-
-SCRIPT = "\n".join(
-    resources.files("signaling").joinpath("waiting_room", f"{part}.lua").read_text(encoding="utf-8") for part in PARTS
-)
-SCRIPT_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 Side = Literal["p", "n"]
 """Of a visit: the patient's or the nurse's. Also the letter in the names of legs."""
@@ -101,11 +91,11 @@ class Pairing:
     def __init__(
         self, client: Redis, programme: str, deadlines: Deadlines, clock: Callable[[], int] = server_clock
     ) -> None:
-        self.prefix = f"{{tc:{programme}}}:"
+        self.script = Script(client, programme, deadlines, clock)
+        self.prefix = self.script.prefix
         self.deadlines = deadlines
         self._client = client
-        self._deadlines = deadlines.argument()
-        self._clock = clock
+        self._run = self.script.run
 
     # --- Processes and time
 
@@ -255,6 +245,15 @@ class Pairing:
         """Remember the media state (`ms`) or link bars (`b`) of a person and tell the other side of the call."""
         await self._run("note", side, person, what, value)
 
+    async def limits(self, side: Side, person: str, epoch: int, limits: str, rung: str) -> bool:
+        """Remember what a person is to send (JSON of a `protocol.LimitsView`) and its `rung`, as `rung:why:whose`; a
+        new rung is told to the other side and written into the journal. False when that leg is not in use any more."""
+        return await self._run("limits", side, person, str(epoch), limits, rung) == 1
+
+    async def link(self, patient: str, epoch: int, link: str) -> bool:
+        """Remember what the patient's link will carry (JSON of a `protocol.LinkTestView`). True when that is news."""
+        return await self._run("link", patient, str(epoch), link) == 1
+
     async def chat(self, side: Side, person: str, line_id: str, text: str) -> Literal["written", "no_call", "full"]:
         """Write a chat line into the visit this person is in; the same id is written once."""
         answer = await self._run("chat", side, person, line_id, json.dumps(text, ensure_ascii=False))
@@ -292,14 +291,6 @@ class Pairing:
         """The patients of one bucket in their order, at most `limit`."""
         key = f"{self.prefix}w:{skill}:{language}"
         return cast(list[str], await self._client.zrange(key, 0, limit - 1))
-
-    async def _run(self, *arguments: str) -> object:
-        operation, *rest = arguments
-        full = (self.prefix, operation, str(self._clock()), self._deadlines, *rest)
-        try:
-            return await self._client.evalsha(SCRIPT_SHA, 1, *full)
-        except NoScriptError:
-            return await self._client.eval(SCRIPT, 1, *full)
 
 
 def _attached(answer: object) -> Attached:

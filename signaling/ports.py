@@ -14,7 +14,9 @@ from media.control import (
     JoinRoom,
     LeaveRoom,
     LegOffer,
+    LegReport,
     LegStats,
+    ReportLeg,
     RestartLeg,
     RoomState,
 )
@@ -49,7 +51,7 @@ class Directory(Protocol):
 
 VisitEventKind = Literal[
     "joined", "offered", "declined", "timed_out", "withdrawn", "requeued", "accepted", "connected", "connect_failed",
-    "interrupted", "resumed", "suspended", "returned", "ended",
+    "interrupted", "resumed", "suspended", "returned", "ended", "rung",
 ]  # fmt: skip
 
 
@@ -65,9 +67,23 @@ class VisitEvent:
     nurse: str | None
     generation: int
     detail: str = ""
-    """For `ended`: `done`, `left`, `lost`; for `interrupted`: `patient` or `nurse`."""
+    """For `ended`: `done`, `left`, `lost`; for `interrupted`: `patient` or `nurse`; for `rung`: what a side sends from
+    now on, as `side:rung:why:whose` with side `p` or `n`."""
     data: dict[str, str] = field(default_factory=dict)
     """For `joined`: `reason`, `languages`, `consent_version`, `consent_language`, `consent_at_ms`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallReport:
+    """How one leg of a visit has done since it began."""
+
+    visit: str
+    leg: str
+    side: Literal["patient", "nurse"]
+    at_ms: int
+    is_last: bool
+    """The leg is gone."""
+    report: LegReport
 
 
 class VisitJournal(Protocol):
@@ -78,6 +94,10 @@ class VisitJournal(Protocol):
 
     async def outcome(self, visit: str, nurse: str, outcome: str, note: str) -> None:
         """Remember what the nurse chose at wrap-up."""
+
+    async def report(self, report: CallReport) -> None:
+        """Remember how a leg has done; it replaces what was remembered of that leg. Raise to have it delivered again,
+        or a newer one in its place."""
 
 
 class Relay(Protocol):
@@ -94,6 +114,9 @@ class Relay(Protocol):
 
     async def restart(self, leg: str, request: RestartLeg) -> LegOffer:
         """Restart ICE."""
+
+    async def report(self, leg: str, request: ReportLeg) -> Done:
+        """Hand over what a page sees of its media."""
 
     async def close(self, leg: str, request: CloseLeg) -> Done:
         """End a leg."""

@@ -163,6 +163,14 @@ class LegRenew(Model):
     """The leg given up, so that asking twice gives one new leg."""
 
 
+class IceServer(Model):
+    """As RTCIceServer."""
+
+    urls: list[str]
+    username: str
+    credential: str
+
+
 class LegOfferAck(Model):
     """An offer as an acknowledgement."""
 
@@ -171,6 +179,8 @@ class LegOfferAck(Model):
     epoch: Epoch
     restart: int
     sdp: Sdp
+    ice_servers: list[IceServer] = []
+    """As in `LegView`, with fresh credentials."""
 
 
 class MediaReport(Model):
@@ -236,6 +246,8 @@ class StillWant(Model):
 
     id: StillId
     offset: int = Field(ge=0, le=MAX_STILL_BYTES)
+    max_bytes: int = Field(default=MAX_STILL_PART_BYTES, ge=256, le=MAX_STILL_PART_BYTES)
+    """What the link may be held up with at once: fewer on a thin one."""
 
 
 class StillAsk(Model):
@@ -320,14 +332,6 @@ class PatientCard(Model):
     reason: str
 
 
-class IceServer(Model):
-    """As RTCIceServer."""
-
-    urls: list[str]
-    username: str
-    credential: str
-
-
 class LegView(Model):
     """This page's leg. `sdp` is the offer to answer when a new connection (or ICE restart) is due, else null."""
 
@@ -336,7 +340,7 @@ class LegView(Model):
     restart: int
     sdp: Sdp | None
     ice_servers: list[IceServer] = []
-    """TURN servers with credentials of some hours, for networks that let nothing else through."""
+    """TURN servers with credentials of some hours, for networks that let nothing else through; with an offer only."""
 
 
 class AudioView(Model):
@@ -414,6 +418,19 @@ class ChatLine(Model):
     at_ms: int
 
 
+class StillView(Model):
+    """A still of the other side: `have` of its `bytes` can be fetched with `still.want`."""
+
+    id: StillId
+    type: StillType
+    bytes: int
+    width: int
+    height: int
+    kind: StillKind
+    have: int
+    at_ms: int
+
+
 class CallView(Model):
     """The call as both sides see it. `started_at_ms` is when it was first connected; it survives interruptions."""
 
@@ -426,6 +443,8 @@ class CallView(Model):
     """What this page is to send; the event `limits` brings changes."""
     receives: RungView | None = None
     """What the other side sends; the event `peer` brings changes."""
+    stills: list[StillView] = []
+    """Those of the other side that are kept, the oldest first; the event `still` brings news of each."""
     interruption: Interruption | None
     chat: list[ChatLine]
 
@@ -547,19 +566,6 @@ class StillAsked(Model):
     id: StillId | None
 
 
-class StillView(Model):
-    """A still of the other side: `have` of its `bytes` can be fetched with `still.want`."""
-
-    id: StillId
-    type: StillType
-    bytes: int
-    width: int
-    height: int
-    kind: StillKind
-    have: int
-    at_ms: int
-
-
 class StillData(Model):
     """A piece of a still, as Socket.IO binary: the answer to `still.want`. Empty: no more for now."""
 
@@ -603,8 +609,8 @@ SHARED_EVENTS: dict[str, ClientEvent] = {
     "link": ClientEvent(LinkReport, per_minute=60, burst=10),
     "chat.send": ClientEvent(ChatSend, per_minute=60, burst=10),
     "still.begin": ClientEvent(StillBegin, StillAck, per_minute=60, burst=10),
-    "still.part": ClientEvent(StillPart, StillAck, per_minute=1200, burst=60),
-    "still.want": ClientEvent(StillWant, StillData, per_minute=1200, burst=60),
+    "still.part": ClientEvent(StillPart, StillAck, per_minute=1800, burst=280),
+    "still.want": ClientEvent(StillWant, StillData, per_minute=1800, burst=280),
     "still.ask": ClientEvent(StillAsk, per_minute=30, burst=5),
 }
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from signaling.protocol import PatientState, StaffState
+from media.control import Whose, Why
+from signaling.protocol import PatientState, StaffState, StillKind, StillType
 from signaling.values import pairs, whole, whole_or_none
 
 SIDES: dict[str, Literal["patient", "nurse"]] = {"p": "patient", "n": "nurse"}
@@ -31,6 +32,29 @@ class Interrupted:
     by_choice: bool
     since_ms: int
     until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """The rung of what a side sends; `whose` as that side sees it."""
+
+    rung: int
+    why: Why
+    whose: Whose
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A still as the store tells of it."""
+
+    id: str
+    type: StillType
+    width: int
+    height: int
+    kind: StillKind
+    bytes: int
+    have: int
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +85,11 @@ class Visit:
     patient_media: str
     """JSON of a `protocol.MediaState`, or empty."""
     patient_bars: int | None
+    patient_limits: str
+    """JSON of a `protocol.LimitsView`, or empty."""
+    patient_rung: Sending | None
+    patient_link: str
+    """JSON of a `protocol.LinkTestView`, or empty."""
     chat: tuple[Line, ...]
 
     @property
@@ -80,6 +109,9 @@ class PatientView:
     waiting: int
     nurse_media: str
     nurse_bars: int | None
+    nurse_rung: Sending | None
+    stills: tuple[Still, ...]
+    """The nurse's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +140,10 @@ class NurseView:
     generation: int
     visit: Visit | None
     wrapup: Wrapup | None
+    limits: str
+    """JSON of a `protocol.LimitsView`, or empty."""
+    stills: tuple[Still, ...]
+    """The patient's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +168,29 @@ def chat_line(text: str) -> Line:
     """Parse a line as the script writes it: time, side, id, JSON of the text."""
     at, side, line_id, body = text.split(" ", 3)
     return Line(whole(at), SIDES[side], line_id, str(json.loads(body)))
+
+
+def sending(text: str) -> Sending | None:
+    """Parse `rung:why:whose`; None when nothing is known."""
+    if not text:
+        return None
+    rung, why, whose = text.split(":")
+    return Sending(whole(rung), cast(Why, why), cast(Whose, whose))
+
+
+def still(text: str) -> Still:
+    """Parse a still as the script writes it: id, type, width, height, kind, bytes, how many there are, since when."""
+    still_id, kind_of_file, width, height, kind, size, have, at = text.split(" ")
+    return Still(
+        id=still_id,
+        type=cast(StillType, kind_of_file),
+        width=whole(width),
+        height=whole(height),
+        kind=cast(StillKind, kind),
+        bytes=whole(size),
+        have=whole(have),
+        at_ms=whole(at),
+    )
 
 
 def _many(csv: str) -> tuple[str, ...]:
@@ -173,18 +232,21 @@ def _visit(fields: Mapping[str, str], patient: str, times: list[str], lines: lis
         nurse_epoch=whole(fields["ne"]),
         patient_media=fields.get("ms", ""),
         patient_bars=whole_or_none(fields.get("b")),
+        patient_limits=fields.get("lm", ""),
+        patient_rung=sending(fields.get("rg", "")),
+        patient_link=fields.get("lt", ""),
         chat=tuple(chat_line(line) for line in lines),
     )
 
 
 def patient_view(answer: list[object]) -> PatientView:
     """Parse what the operation `p_view` answers."""
-    seq, now, patient, flat, times, place, lines, nurse = answer
+    seq, now, patient, flat, times, place, lines, nurse, stills = answer
     fields = pairs(flat)
     if not fields:
-        return PatientView(whole(seq), whole(now), None, None, 0, "", None)
+        return PatientView(whole(seq), whole(now), None, None, 0, "", None, None, ())
     rank, waiting = cast(list[int], place)
-    media, bars = cast(list[str], nurse)
+    media, bars, rung = cast(list[str], nurse)
     return PatientView(
         seq=whole(seq),
         now_ms=whole(now),
@@ -193,12 +255,14 @@ def patient_view(answer: list[object]) -> PatientView:
         waiting=waiting,
         nurse_media=media,
         nurse_bars=whole_or_none(bars),
+        nurse_rung=sending(rung),
+        stills=tuple(still(text) for text in cast(list[str], stills)),
     )
 
 
 def nurse_view(answer: list[object]) -> NurseView:
     """Parse what the operation `n_view` answers."""
-    seq, now, flat, wrap_until, patient, visit, times, lines = answer
+    seq, now, flat, wrap_until, patient, visit, times, lines, stills = answer
     fields, of_visit = pairs(flat), pairs(visit)
     wrapup = None
     if fields.get("wv"):
@@ -221,4 +285,6 @@ def nurse_view(answer: list[object]) -> NurseView:
         generation=whole(fields.get("g", "0")),
         visit=_visit(of_visit, str(patient), cast(list[str], times), cast(list[str], lines)) if of_visit else None,
         wrapup=wrapup,
+        limits=fields.get("lm", ""),
+        stills=tuple(still(text) for text in cast(list[str], stills)),
     )

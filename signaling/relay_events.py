@@ -5,13 +5,18 @@ from __future__ import annotations
 from functools import partial
 
 from media.client import RelayRefused, RelayUnreachable
-from media.control import EventKind
+from media.control import EventKind, LegEvent, Limits
 from signaling.legs import Legs
+from signaling.link import limits_of, link_test_of, rung_text
 from signaling.loops import Loops
 from signaling.metrics import RELAY_EVENTS
+from signaling.pairing import Pairing
 from signaling.ports import Relay
+from signaling.protocol import LinkTestView
 from signaling.refresh import Refresh
+from signaling.reports import Reports, call_report
 from signaling.sessions import HeldLeg, Session, Sessions
+from signaling.sockets import Sockets
 
 WAIT_S = 10.0
 
@@ -19,8 +24,21 @@ WAIT_S = 10.0
 class RelayEvents:
     """Reader of the relay's events. After a gap, or when the relay was started anew, every leg is looked at."""
 
-    def __init__(self, relay: Relay, sessions: Sessions, legs: Legs, refresh: Refresh, loops: Loops) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        sessions: Sessions,
+        pairing: Pairing,
+        legs: Legs,
+        refresh: Refresh,
+        reports: Reports,
+        sockets: Sockets,
+        loops: Loops,
+    ) -> None:
         self._relay = relay
+        self._pairing = pairing
+        self._reports = reports
+        self._sockets = sockets
         self._sessions = sessions
         self._legs = legs
         self._refresh = refresh
@@ -44,12 +62,38 @@ class RelayEvents:
         if events.lost and not is_first:
             await self._look_at_all()
         for event in events.events:
-            session = self._sessions.of_leg(event.leg)
-            if session is not None and session.leg is not None:
-                RELAY_EVENTS.labels(event.kind).inc()
-                await self._happened(session, session.leg, event.kind)
+            await self._event(event)
+
+    async def _event(self, event: LegEvent) -> None:
+        report = call_report(event)
+        if report is not None and self._sessions.had_leg(event.leg):
+            self._reports.note(report)
+        session = self._sessions.of_leg(event.leg)
+        held = session.leg if session is not None else None
+        if session is None or held is None:
+            return
+        RELAY_EVENTS.labels(event.kind).inc()
+        if event.limits is not None:
+            await self._limits(session, held, event.limits)
+        if event.measure is not None and session.side == "p":
+            await self._measured(session, held, link_test_of(event.measure))
+        await self._happened(session, held, event.kind)
+
+    async def _limits(self, session: Session, held: HeldLeg, limits: Limits) -> None:
+        """First the page that is to send less, then the store, and by it the other side and the journal."""
+        view = limits_of(limits)
+        if session.is_open:
+            await self._sockets.emit(session.namespace, session.sid, "limits", view)
+        kept, rung = view.model_dump_json(), rung_text(limits)
+        await self._pairing.limits(session.side, session.person.id, held.epoch, kept, rung)
+
+    async def _measured(self, session: Session, held: HeldLeg, link: LinkTestView) -> None:
+        is_news = await self._pairing.link(session.person.id, held.epoch, link.model_dump_json())
+        if is_news and session.is_open:
+            await self._sockets.emit(session.namespace, session.sid, "link", link)
 
     async def _happened(self, session: Session, held: HeldLeg, kind: EventKind) -> None:
+        """What has become of a leg."""
         if kind in ("connected", "active"):
             held.silent = False
             session.media_lost.clear()
@@ -77,14 +121,18 @@ class RelayEvents:
             if held is None:
                 continue
             kind: EventKind = "gone"
+            limits: Limits | None = None
             try:
-                state = (await self._relay.leg(held.name)).state
+                stats = await self._relay.leg(held.name)
             except RelayRefused:
                 pass
             except RelayUnreachable:
                 return
             else:
+                state, limits = stats.state, stats.limits
                 if state in ("new", "connecting"):
                     continue
                 kind = "connected" if state == "connected" else "silent" if state == "silent" else "gone"
+            if limits is not None:
+                await self._limits(session, held, limits)
             await self._happened(session, held, kind)

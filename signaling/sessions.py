@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,11 +11,13 @@ from media.control import LegOffer
 from signaling.limits import Bucket
 from signaling.pairing import Side
 from signaling.ports import Person
-from signaling.protocol import ClientEvent, QueuePlace, SlotView
+from signaling.protocol import ClientEvent, IceServer, QueuePlace, SlotView
 from signaling.records import Queue, Visit
 
 NAMESPACES: dict[str, Side] = {"/patient": "p", "/staff": "n"}
 ROLES: dict[str, str] = {"/patient": "patient", "/staff": "nurse"}
+LEGS_REMEMBERED = 10_000
+"""A leg's last report comes after it was let go."""
 
 
 @dataclass(slots=True)
@@ -31,6 +34,8 @@ class HeldLeg:
     """The relay hears nothing of it."""
     in_room: bool = False
     slots: list[SlotView] = field(default_factory=list)
+    ice_servers: list[IceServer] = field(default_factory=list)
+    """What goes with the offer."""
 
 
 @dataclass(eq=False, slots=True)
@@ -80,6 +85,7 @@ class Sessions:
         self._by_sid: dict[tuple[str, str], Session] = {}
         self._by_person: dict[tuple[Side, str], Session] = {}
         self._by_leg: dict[str, Session] = {}
+        self._legs_seen: OrderedDict[str, None] = OrderedDict()
 
     def add(self, session: Session) -> Session | None:
         """Make this the session of its person; return the one it replaces."""
@@ -110,6 +116,14 @@ class Sessions:
         session.leg = leg
         if leg is not None and self.is_current(session):
             self._by_leg[leg.name] = session
+            self._legs_seen[leg.name] = None
+            self._legs_seen.move_to_end(leg.name)
+            if len(self._legs_seen) > LEGS_REMEMBERED:
+                self._legs_seen.popitem(last=False)
+
+    def had_leg(self, name: str) -> bool:
+        """Whether a page of this process uses or has lately used this leg."""
+        return name in self._legs_seen
 
     def remove(self, session: Session) -> None:
         """Forget a session, unless another has replaced it."""

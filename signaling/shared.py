@@ -1,17 +1,20 @@
-"""What patients and staff may both do: legs, chat, and saying how it goes."""
+"""What patients and staff may both do: legs, chat, stills, and saying how it goes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from signaling.dispatch import Handler
 from signaling.legs import Legs
+from signaling.loops import Loops
 from signaling.pairing import Pairing
 from signaling.protocol import ChatSend, LegAnswer, LegOfferAck, LegRenew, LegRestart, LinkReport, MediaState
 from signaling.refresh import Refresh
 from signaling.refusal import Refusal
 from signaling.sessions import Session
+from signaling.stills import Stills
 
 LINK_EVERY_S = 2.0
 
@@ -20,8 +23,16 @@ class Shared:
     """Handlers of the events of both namespaces."""
 
     def __init__(
-        self, pairing: Pairing, legs: Legs, refresh: Refresh, clock: Callable[[], float] = time.monotonic
+        self,
+        pairing: Pairing,
+        legs: Legs,
+        refresh: Refresh,
+        stills: Stills,
+        loops: Loops,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._stills = stills
+        self._loops = loops
         self._pairing = pairing
         self._legs = legs
         self._refresh = refresh
@@ -36,6 +47,7 @@ class Shared:
             "media": self.media,
             "link": self.link,
             "chat.send": self.chat_send,
+            **self._stills.handlers(),
         }
 
     async def leg_answer(self, session: Session, message: LegAnswer) -> None:
@@ -83,6 +95,9 @@ class Shared:
         now_s = self._clock()
         if now_s - session.link_noted_s >= LINK_EVERY_S:
             session.link_noted_s = now_s
+            if message.media is not None:
+                # Beside: the page's next event does not wait for the relay.
+                self._loops.once("report", partial(self._legs.report, session, message.media))
             await self._pairing.note(session.side, session.person.id, "b", str(message.bars))
 
     async def chat_send(self, session: Session, message: ChatSend) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from media.control import Whose
 from signaling.ports import Person
 from signaling.protocol import (
     CallView,
@@ -11,19 +13,25 @@ from signaling.protocol import (
     Ended,
     Interruption,
     LegView,
+    LimitsView,
+    LinkTestView,
     MediaState,
     OfferCard,
     PatientCard,
     PatientSnapshot,
     QueuePlace,
     QueueView,
+    RungView,
     SlotView,
     StaffCard,
     StaffSnapshot,
+    StillView,
     WaitingEntry,
     WrapupView,
 )
-from signaling.records import Interrupted, Line, NurseView, PatientView, Queue, Visit
+from signaling.records import Interrupted, Line, NurseView, PatientView, Queue, Sending, Still, Visit
+
+MIRRORED: dict[Whose, Whose] = {"own": "other", "other": "own", "none": "none"}
 
 
 def staff_card(person: Person | None) -> StaffCard:
@@ -68,15 +76,59 @@ def queue_view(queue: Queue, now_ms: int) -> QueueView:
     return QueueView(waiting=queue.waiting, oldest_ms=max(waiting, default=None), entries=entries)
 
 
-def _call(visit: Visit, slots: list[SlotView], media: str, bars: int | None) -> CallView | None:
+def limits_view(text: str) -> LimitsView | None:
+    """What a page is to send; None when the relay has not said it yet."""
+    return LimitsView.model_validate_json(text) if text else None
+
+
+def link_view(text: str) -> LinkTestView | None:
+    """What a link will carry; None when nothing is known of it."""
+    return LinkTestView.model_validate_json(text) if text else None
+
+
+def rung_view(sending: Sending | None) -> RungView | None:
+    """What one side sends, as the other side sees it."""
+    if sending is None:
+        return None
+    return RungView(rung=sending.rung, why=sending.why, whose=MIRRORED[sending.whose])
+
+
+def still_view(still: Still) -> StillView:
+    """A still as it is sent."""
+    return StillView(
+        id=still.id,
+        type=still.type,
+        bytes=still.bytes,
+        width=still.width,
+        height=still.height,
+        kind=still.kind,
+        have=still.have,
+        at_ms=still.at_ms,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """What one side of a call is shown of the other."""
+
+    media: str
+    bars: int | None
+    sending: Sending | None
+    stills: Sequence[Still]
+
+
+def _call(visit: Visit, slots: list[SlotView], other: _Other, limits: str) -> CallView | None:
     if not visit.accepted or visit.accepted_at_ms is None:
         return None
     return CallView(
         accepted_at_ms=visit.accepted_at_ms,
         started_at_ms=visit.connected_at_ms,
         slots=slots,
-        peer_media=media_state(media),
-        peer_bars=bars,
+        peer_media=media_state(other.media),
+        peer_bars=other.bars,
+        sends=limits_view(limits),
+        receives=rung_view(other.sending),
+        stills=[still_view(still) for still in other.stills],
         interruption=_interruption(visit.interrupted),
         chat=[chat_view(line) for line in visit.chat],
     )
@@ -114,6 +166,7 @@ def patient_snapshot(
             call=None,
             ended=None,
         )
+    other = _Other(view.nurse_media, view.nurse_bars, view.nurse_rung, view.stills)
     return PatientSnapshot(
         seq=view.seq,
         server_time_ms=view.now_ms,
@@ -125,7 +178,8 @@ def patient_snapshot(
         queue=QueuePlace(position=view.position, waiting=view.waiting) if view.position is not None else None,
         nurse=staff_card(nurse) if visit.accepted or visit.attended_by else None,
         leg=leg,
-        call=_call(visit, slots, view.nurse_media, view.nurse_bars),
+        link=link_view(visit.patient_link),
+        call=_call(visit, slots, other, visit.patient_limits),
         ended=_ended(visit),
     )
 
@@ -154,6 +208,7 @@ def staff_snapshot(
     """
     visit = view.visit
     call_state = visit.state if visit and visit.accepted else None
+    other = _Other(visit.patient_media, visit.patient_bars, visit.patient_rung, view.stills) if visit else None
     return StaffSnapshot(
         seq=view.seq,
         server_time_ms=view.now_ms,
@@ -167,7 +222,7 @@ def staff_snapshot(
         offer=_offer(view, patient, ring_ms),
         patient=patient_card(patient, visit.languages, visit.reason) if visit and visit.accepted else None,
         leg=leg,
-        call=_call(visit, slots, visit.patient_media, visit.patient_bars) if visit else None,
+        call=_call(visit, slots, other, view.limits) if visit and other else None,
         wrapup=_wrapup(view, wrapped),
         queue=queue_view(queue, view.now_ms),
     )
@@ -185,6 +240,7 @@ def _offer(view: NurseView, patient: Person | None, ring_ms: int) -> OfferCard |
         languages=list(visit.languages),
         waited_ms=max(0, view.now_ms - visit.joined_at_ms),
         bars=visit.patient_bars,
+        link=link_view(visit.patient_link),
         rings_until_ms=visit.rings_until_ms,
         ring_ms=ring_ms,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -25,13 +26,16 @@ from signaling.presence import Doors, Presence
 from signaling.protocol import CLIENT_EVENTS, Closing, Model
 from signaling.refresh import Refresh
 from signaling.relay_events import RelayEvents
+from signaling.reports import Reports
 from signaling.sessions import Sessions
 from signaling.shared import Shared
 from signaling.sockets import Sockets
 from signaling.staff import Staff
+from signaling.stills import Stills
 from signaling.store import Store
 from signaling.ticker import Ticker
 from signaling.tickets import Tickets
+from signaling.turn import Turn
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +43,10 @@ HOLD_S = 5.0
 """A lost socket is waited for so long while its media flow."""
 RESUME_S = 5.0
 """After an orderly stop people have so long, beyond the pause they were told, to connect elsewhere."""
+
+
+LAST_REPORTS_S = 1.0
+"""Of a stop: for reports of legs that are not kept yet."""
 
 
 class Signaling:
@@ -54,6 +62,7 @@ class Signaling:
         deadlines: how long states last.
         clock: Unix ms for the store's deadlines; by default the store's own.
         origins: pages of which other origins may connect.
+        turn: TURN servers for pages; None means there are none.
         lease_s, tick_s, line_s, hold_s: how quick this process is; tests use less.
     """
 
@@ -69,6 +78,7 @@ class Signaling:
         deadlines: Deadlines | None = None,
         clock: Callable[[], int] = server_clock,
         origins: Sequence[str] | None = None,
+        turn: Turn | None = None,
         lease_s: float = 5.0,
         tick_s: float = 0.5,
         line_s: float = EVERY_S,
@@ -81,7 +91,8 @@ class Signaling:
         self._doors = Doors()
         self._sockets = Sockets(self, list(CLIENT_EVENTS), origins)
         people = People(directory)
-        self._legs = Legs(relay, self.pairing, self.sessions)
+        self._legs = Legs(relay, self.pairing, self.sessions, turn or Turn())
+        self._reports = Reports(journal)
         self._refresh = Refresh(self.sessions, self.pairing, people, self._legs, self._sockets, self._loops)
         self._presence = Presence(
             process=self.process,
@@ -96,13 +107,23 @@ class Signaling:
             doors=self._doors,
             hold_s=hold_s,
         )
-        shared = Shared(self.pairing, self._legs, self._refresh)
+        stills = Stills(self.pairing.script)
+        shared = Shared(self.pairing, self._legs, self._refresh, stills, self._loops)
         patients = Patients(self.process, self.pairing, self._legs, self._refresh, self._doors, shared)
         staff = Staff(self.process, self.pairing, journal, self._refresh, self._doors, shared)
         self._dispatch = Dispatch(self.sessions, {"/patient": patients.handlers(), "/staff": staff.handlers()})
         self._ticker = Ticker(self.pairing, self._presence, self.process, lease_s=lease_s, tick_s=tick_s)
         self._line = Line(self.pairing, self.sessions, self._sockets, line_s)
-        self._relay_events = RelayEvents(relay, self.sessions, self._legs, self._refresh, self._loops)
+        self._relay_events = RelayEvents(
+            relay,
+            self.sessions,
+            self.pairing,
+            self._legs,
+            self._refresh,
+            self._reports,
+            self._sockets,
+            self._loops,
+        )
         self._outbox = Outbox(
             store.blocking(BLOCK_S),
             f"{self.pairing.prefix}out:{self.process}",
@@ -132,6 +153,7 @@ class Signaling:
         self._loops.repeat("relay_events", self._relay_events.turn)
         self._loops.repeat("line", self._line.turn)
         self._loops.repeat("journal", self._feed.turn)
+        self._loops.repeat("reports", self._reports.turn)
 
     async def drain(self, retry_ms: int) -> None:
         """Take no new visits and let nobody in; tell everybody to connect again after `retry_ms`."""
@@ -149,6 +171,12 @@ class Signaling:
         if retry_ms is None:
             retry_ms = self._doors.closing_retry_ms = 1000
         await self._loops.stop()
+        try:
+            async with asyncio.timeout(LAST_REPORTS_S):
+                await self._reports.flush()
+        except Exception as error:
+            # Whatever the journal's trouble is, stopping goes on. Its text may name what it was about to write.
+            log.warning("live.reports_lost", error=type(error).__name__)
         try:
             await self.pairing.bye(self.process, retry_ms + int(RESUME_S * 1000))
         except (RedisError, OSError):

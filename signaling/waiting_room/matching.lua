@@ -13,7 +13,7 @@ local function offer(p, n)
   -- The nurse's leg is a new one for each offer: the page of a former nurse never hears this visit.
   set(p, 'st', 'offered', 'nu', n.id, 'g', g, 'ne', I((tonumber(p.ne) or 0) + 1), 'nm', '0')
   nurse_state(n, 'offered')
-  set(n, 'pt', p.id, 'g', g, 'b', '')
+  set(n, 'pt', p.id, 'g', g, 'b', '', 'lm', '', 'rg', '')
   timer('offer', p.id, T_OFFER)
   emit('offered', p, n)
 end

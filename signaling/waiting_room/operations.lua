@@ -1,7 +1,5 @@
 -- What processes ask for: each is one atomic call, checks the state it needs, and may be repeated.
 
-local A = {}
-
 -- proc, lease ms -> 1 when the lease had run out meanwhile (or is new): then the caller attaches its people again
 function A.beat(proc, ttl)
   local known = call('ZSCORE', P .. 'pl', proc)
@@ -140,6 +138,8 @@ function A.n_accept(id, g)
   set(p, 'st', 'connecting', 'at', I(now), 'up', '', 'pm', '0', 'nm', '0', 'it', '', 'who', '')
   timer('conn', p.id, T_CONN)
   emit('accepted', p, n)
+  rung_written('p', p, p, n)
+  rung_written('n', n, p, n)
   return {p.id, 'accepted'}
 end
 
@@ -198,13 +198,13 @@ end
 
 -- role, person, epoch given up -> {visit, epoch} of the leg to use now
 function A.leg_new(role, id, from)
-  local p, n
-  if role == 'p' then p = getp(id); n = p and getn(p.nu) else n = getn(id); p = n and getp(n.pt) end
+  local p, n = sides(role, id)
   if not p or p.st == 'ended' then return {'', '0'} end
-  local epoch, media = 'pe', 'pm'
-  if role == 'n' then epoch, media = 'ne', 'nm' end
+  local epoch, media, h = 'pe', 'pm', p
+  if role == 'n' then epoch, media, h = 'ne', 'nm', n end
   if p[epoch] == from then
     set(p, epoch, I((tonumber(from) or 0) + 1), media, '0')
+    set(h, 'lm', '', 'rg', '')      -- of the old leg
     if CALL[p.st] then settle(p, n) end
   end
   return {p.v, p[epoch]}
@@ -234,17 +234,15 @@ function A.note(role, id, what, value)
   local h = get(role, id)
   if not h or h[what] == value then return 0 end
   set(h, what, value)
-  local p, n
-  if role == 'p' then p = h; n = getn(h.nu) else n = h; p = getp(h.pt) end
-  if p and n and CALL[p.st] then tell('peer', p, n, role .. ' ' .. h.b .. ' ' .. h.ms) end
+  local p, n = in_call(role, id)
+  if p then tell('peer', p, n, peer_text(role, h)) end
   return 1
 end
 
 -- role, person, line id, line as JSON with its time left out
 function A.chat(role, id, line_id, text)
-  local p, n
-  if role == 'p' then p = getp(id); n = p and getn(p.nu) else n = getn(id); p = n and getp(n.pt) end
-  if not p or not n or not CALL[p.st] then return 0 end
+  local p, n = in_call(role, id)
+  if not p then return 0 end
   local ids, lines = P .. 'ci:' .. p.v, P .. 'c:' .. p.v
   local key = role .. ':' .. line_id
   if call('HEXISTS', ids, key) == 1 then return 1 end

@@ -1,8 +1,8 @@
 -- The waiting room: who waits, who is offered to whom, who is in which visit. Every operation is one atomic call, so
 -- nothing is ever half done, whatever dies.
 --
--- One script in six files, joined in this order by signaling/pairing.py: state (keys and words), matching,
--- transitions, operations, views, time.
+-- One script in eight files, joined in this order by signaling/pairing.py: state (keys and words), stills, matching,
+-- transitions, operations, quality, views, time.
 --
 -- KEYS[1]  prefix with a hash tag, e.g. "{tc:migrantes}:". Every key touched begins with it (one cluster slot).
 -- ARGV     operation, now in Unix ms (0: the server's clock), deadlines (signaling/deadlines.py), arguments
@@ -21,12 +21,15 @@
 --   seq, qv         ints    generations of offers; version of the queue
 --   c:<visit>, ci:<visit>   list, hash   chat lines and the ids seen
 --   sq:<p|n>:<person>       int     snapshot number of a person
+--   st, sb          zset, int   stills by the time they were begun, and the bytes they may take
+--   sl:<visit>:<p|n>  list  stills of one side; sm:…, sd:<visit>:<p|n>:<still>  hash, string  one of them
 -- Left free for what comes later: r: (relays), h: (hours), cb: (call-backs).
 --
 -- States of a patient: waiting offered connecting in_call interrupted suspended ended
 -- States of a nurse:   offline idle offered busy wrapup gone away
 -- Repeating an operation is safe: a client that lost the answer may ask again.
 
+local A = {}                -- operations: what processes ask for, by name
 local P, op, now = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local call = redis.call
 local fmt = string.format
@@ -87,12 +90,16 @@ local function nurse_state(n, st) set(n, 'st', st, 'ss', I(now)) end
 
 -- What is told: to the processes of those concerned, and to the journal -------------------------------------------
 
-local function tell(e, p, n, x, audit)
-  local fields = {
+local function entry(e, p, n, x)
+  return {
     'e', e, 'p', p and p.id or '', 'n', n and n.id or '', 'v', p and p.v or '',
     'g', p and p.g or (n and n.g) or '', 't', I(now), 'x', x or '',
   }
-  if audit then call('XADD', P .. 'ev', 'MAXLEN', '~', EV_MAX, '*', unpack(fields)) end
+end
+local function write_down(fields) call('XADD', P .. 'ev', 'MAXLEN', '~', EV_MAX, '*', unpack(fields)) end
+local function tell(e, p, n, x, audit)
+  local fields = entry(e, p, n, x)
+  if audit then write_down(fields) end
   local a, b = p and p.pr or '', n and n.pr or ''
   if a ~= '' then call('XADD', P .. 'out:' .. a, 'MAXLEN', '~', OUT_MAX, '*', unpack(fields)) end
   if b ~= '' and b ~= a then call('XADD', P .. 'out:' .. b, 'MAXLEN', '~', OUT_MAX, '*', unpack(fields)) end
@@ -119,3 +126,17 @@ local function each_idle_bucket(n, f)
 end
 local function idle_add(n) each_idle_bucket(n, function(k) call('ZADD', k, n.is, n.id) end) end
 local function idle_rem(n) each_idle_bucket(n, function(k) call('ZREM', k, n.id) end) end
+
+-- Accepted visits -------------------------------------------------------------------------------------------------
+
+local CALL = {connecting = true, in_call = true, interrupted = true}
+
+local function sides(role, id)      -- the patient and the nurse of the visit this person is in, accepted or not
+  local p, n
+  if role == 'p' then p = getp(id); n = p and getn(p.nu) else n = getn(id); p = n and getp(n.pt) end
+  return p, n
+end
+local function in_call(role, id)    -- the same, when the visit was accepted
+  local p, n = sides(role, id)
+  if p and n and CALL[p.st] then return p, n end
+end

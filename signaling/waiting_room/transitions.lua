@@ -31,6 +31,7 @@ local function end_visit(p, n, why)
   call('EXPIRE', P .. 'p:' .. p.id, KEEP_ENDED_S)
   call('EXPIRE', P .. 'c:' .. p.v, KEEP_ENDED_S)
   call('EXPIRE', P .. 'ci:' .. p.v, KEEP_ENDED_S)
+  stills_free(p.v)
 end
 
 -- Transitions of a nurse ----------------------------------------------------------------------------------------
@@ -76,8 +77,6 @@ local function wrapup(n, p)         -- what the nurse must still see of the visi
 end
 
 -- A visit that was accepted ---------------------------------------------------------------------------------------
-
-local CALL = {connecting = true, in_call = true, interrupted = true}
 
 local function here(p, n) return p.cn == '1' and p.bc ~= '1', n.cn == '1' end
 
@@ -186,3 +185,16 @@ local function bind(h, proc)
   set(h, 'pr', proc, 'ac', ac)
 end
 local function is_bound(h, proc, ac) return h.pr == proc and h.ac == ac and h.cn == '1' end
+
+-- What a side sends -----------------------------------------------------------------------------------------------
+
+local RUNGS_MAX = 1000              -- of one visit; the relay changes a rung at most every few seconds
+
+local function peer_text(role, h) return role .. ' ' .. h.b .. ' ' .. h.rg .. ' ' .. h.ms end
+
+local function rung_written(role, h, p, n)    -- what could be seen and heard is part of the record of the visit
+  local written = tonumber(p.rc) or 0
+  if h.rg == '' or written >= RUNGS_MAX then return end
+  set(p, 'rc', I(written + 1))
+  write_down(entry('rung', p, n, role .. ':' .. h.rg))
+end

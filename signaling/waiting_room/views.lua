@@ -29,23 +29,24 @@ local function times_of(p) return {deadline('offer', p.id), deadline('intr', p.i
 
 function A.p_view(id)
   local p = getp(id)
-  if not p then return {number('p', id), I(now), id, {}, {}, {}, {}, {}} end
+  if not p then return {number('p', id), I(now), id, {}, {}, {}, {}, {}, {}} end
   local rank, waiting = -1, 0
   if p.st == 'waiting' then rank, waiting = place(p) end
-  local n = p.nu ~= '' and call('HMGET', P .. 'n:' .. p.nu, 'ms', 'b') or {}
+  local n = p.nu ~= '' and call('HMGET', P .. 'n:' .. p.nu, 'ms', 'b', 'rg') or {}
   return {
     number('p', id), I(now), id, call('HGETALL', P .. 'p:' .. id), times_of(p), {rank, waiting}, lines_of(p),
-    {n[1] or '', n[2] or ''},
+    {n[1] or '', n[2] or '', n[3] or ''}, stills_of(p, 'n'),
   }
 end
 
 function A.n_view(id)
   local n = getn(id)
-  if not n then return {number('n', id), I(now), {}, '', '', {}, {}, {}} end
+  if not n then return {number('n', id), I(now), {}, '', '', {}, {}, {}, {}} end
   local p = getp(n.pt)
   return {
     number('n', id), I(now), call('HGETALL', P .. 'n:' .. id), deadline('wrap', id),
     n.pt, p and call('HGETALL', P .. 'p:' .. p.id) or {}, p and times_of(p) or {}, p and lines_of(p) or {},
+    p and stills_of(p, 'p') or {},
   }
 end
 

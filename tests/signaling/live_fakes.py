@@ -23,12 +23,15 @@ from media.control import (
     LegEvent,
     LegOffer,
     LegStats,
+    Limits,
+    LinkHint,
+    ReportLeg,
     RestartLeg,
     RoomMember,
     RoomState,
     Slot,
 )
-from signaling.ports import Person, VisitEvent
+from signaling.ports import CallReport, Person, VisitEvent
 
 WITHIN_S = 5.0
 
@@ -42,6 +45,7 @@ class FakeLeg:
     restart: int = 0
     state: str = "new"
     room: str | None = None
+    limits: Limits | None = None
 
 
 class FakeRelay:
@@ -50,6 +54,8 @@ class FakeRelay:
     def __init__(self) -> None:
         self.legs: dict[str, FakeLeg] = {}
         self.closed: list[str] = []
+        self.reports: list[tuple[str, ReportLeg]] = []
+        self.hints: dict[str, LinkHint | None] = {}
         self.is_down = False
         self.boot = "boot1"
         self._log: list[LegEvent] = []
@@ -82,6 +88,7 @@ class FakeRelay:
             raise RelayRefused("bad_sdp")
         if request.restart != found.restart:
             raise RelayRefused("stale_epoch")
+        self.hints[leg] = request.hint
         await self.says(leg, "connected")
         return Done()
 
@@ -89,6 +96,11 @@ class FakeRelay:
         found = self._leg(leg)
         found.restart = request.restart
         return self._offer(leg, found)
+
+    async def report(self, leg: str, request: ReportLeg) -> Done:
+        self._leg(leg)
+        self.reports.append((leg, request))
+        return Done()
 
     async def close(self, leg: str, request: CloseLeg) -> Done:
         self._check()
@@ -98,7 +110,9 @@ class FakeRelay:
 
     async def leg(self, leg: str) -> LegStats:
         found = self._leg(leg)
-        return LegStats.model_construct(leg=leg, restart=found.restart, state=found.state, room=found.room)
+        return LegStats.model_construct(
+            leg=leg, restart=found.restart, state=found.state, room=found.room, limits=found.limits
+        )
 
     async def join(self, room: str, request: JoinRoom) -> RoomState:
         self._leg(request.leg).room = room
@@ -134,13 +148,16 @@ class FakeRelay:
             return Events(boot=self.boot, next=len(self._log), lost=True, events=[])
         return Events(boot=boot, next=len(self._log), lost=False, events=self._log[after:])
 
-    async def says(self, leg: str, kind: EventKind) -> None:
-        """Let something happen to a leg."""
+    async def says(self, leg: str, kind: EventKind, **told: Any) -> None:
+        """Let something happen to a leg; `told` are the event's limits, measure or report."""
         found = self.legs[leg]
-        found.state = {"connected": "connected", "active": "connected", "silent": "silent", "gone": "closed"}[kind]
+        states = {"connected": "connected", "active": "connected", "silent": "silent", "gone": "closed"}
+        found.state = states.get(kind, found.state)
         if kind == "gone":
             del self.legs[leg]
-        event = LegEvent(seq=len(self._log) + 1, at_ms=0, leg=leg, call=found.call, epoch=found.epoch, kind=kind)
+        event = LegEvent(
+            seq=len(self._log) + 1, at_ms=0, leg=leg, call=found.call, epoch=found.epoch, kind=kind, **told
+        )
         self._log.append(event)
         async with self._news:
             self._news.notify_all()
@@ -180,6 +197,7 @@ class FakeJournal:
 
     events: list[VisitEvent] = field(default_factory=list)
     outcomes: list[tuple[str, str, str, str]] = field(default_factory=list)
+    reports: list[CallReport] = field(default_factory=list)
     failures: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -192,6 +210,20 @@ class FakeJournal:
 
     async def outcome(self, visit: str, nurse: str, outcome: str, note: str) -> None:
         self.outcomes.append((visit, nurse, outcome, note))
+
+    async def report(self, report: CallReport) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("the database is away")
+        self.reports.append(report)
+        self.news.set()
+
+    async def until(self, met: Callable[[], object]) -> None:
+        """Wait until what is recorded is as wanted."""
+        async with asyncio.timeout(WITHIN_S):
+            while not met():
+                self.news.clear()
+                await self.news.wait()
 
     async def kinds(self, *expected: str) -> None:
         """Wait until these transitions have been recorded, in this order, with nothing between."""

@@ -186,7 +186,7 @@ async def test_a_flood_closes_the_socket(live: Live) -> None:
     before = counted("puente_live_dropped_total", reason="flood")
     async with aiohttp.ClientSession() as session:
         socket = await raw(live, session)
-        for _ in range(400):
+        for _ in range(1000):
             await socket.send_str("6")
         async for _message in socket:
             pass

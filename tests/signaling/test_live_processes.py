@@ -10,8 +10,9 @@ from pathlib import Path
 import aiohttp
 from engineio import packet
 
+from signaling.outqueue import MAX_WAITING
 from signaling.protocol import Closing
-from signaling.sockets import CONNECT_WITHIN_S, MAX_QUEUED
+from signaling.sockets import CONNECT_WITHIN_S
 from signaling.store import open_store
 from tests.signaling.conftest import Live, Start
 from tests.signaling.live_fakes import CONSENT, FakeRelay
@@ -157,7 +158,7 @@ async def test_a_client_that_does_not_read_is_dropped(live: Live) -> None:
     engine_sid = sockets._manager.eio_sid_from_sid(session.sid, "/patient")
     queue = sockets._engine.sockets[engine_sid].queue
     assert await sockets.emit("/patient", session.sid, "closing", Closing(retry_ms=1))
-    while queue.qsize() <= MAX_QUEUED:
+    for _ in range(MAX_WAITING):
         queue.put_nowait(packet.Packet(packet.NOOP))
     assert not await sockets.emit("/patient", session.sid, "closing", Closing(retry_ms=1))
     await page.gone()

@@ -159,6 +159,13 @@ export interface LegRenew {
   leg?: string | null;
 }
 
+/** As RTCIceServer. */
+export interface IceServer {
+  urls: string[];
+  username: string;
+  credential: string;
+}
+
 /** An offer as an acknowledgement. */
 export interface LegOfferAck {
   ok: true;
@@ -166,6 +173,8 @@ export interface LegOfferAck {
   epoch: number;
   restart: number;
   sdp: string;
+  /** As in `LegView`, with fresh credentials. */
+  ice_servers: IceServer[];
 }
 
 /** What only the page can know of its media in the last seconds; null: not known there. */
@@ -224,6 +233,8 @@ export interface StillAck {
 export interface StillWant {
   id: string;
   offset: number;
+  /** What the link may be held up with at once: fewer on a thin one. */
+  max_bytes?: number;
 }
 
 /** Ask the other side for a sharp still (`document`: every letter must be legible) or for its original. */
@@ -290,20 +301,13 @@ export interface PatientCard {
   reason: string;
 }
 
-/** As RTCIceServer. */
-export interface IceServer {
-  urls: string[];
-  username: string;
-  credential: string;
-}
-
 /** This page's leg. `sdp` is the offer to answer when a new connection (or ICE restart) is due, else null. */
 export interface LegView {
   leg: string;
   epoch: number;
   restart: number;
   sdp: string | null;
-  /** TURN servers with credentials of some hours, for networks that let nothing else through. */
+  /** TURN servers with credentials of some hours, for networks that let nothing else through; with an offer only. */
   ice_servers: IceServer[];
 }
 
@@ -374,6 +378,18 @@ export interface ChatLine {
   at_ms: number;
 }
 
+/** A still of the other side: `have` of its `bytes` can be fetched with `still.want`. */
+export interface StillView {
+  id: string;
+  type: StillType;
+  bytes: number;
+  width: number;
+  height: number;
+  kind: StillKind;
+  have: number;
+  at_ms: number;
+}
+
 /** The call as both sides see it. `started_at_ms` is when it was first connected; it survives interruptions. */
 export interface CallView {
   accepted_at_ms: number;
@@ -385,6 +401,8 @@ export interface CallView {
   sends: LimitsView | null;
   /** What the other side sends; the event `peer` brings changes. */
   receives: RungView | null;
+  /** Those of the other side that are kept, the oldest first; the event `still` brings news of each. */
+  stills: StillView[];
   interruption: Interruption | null;
   chat: ChatLine[];
 }
@@ -485,18 +503,6 @@ export interface Peer {
 /** The other side asks for a sharp still, or for the original of one. */
 export interface StillAsked {
   id: string | null;
-}
-
-/** A still of the other side: `have` of its `bytes` can be fetched with `still.want`. */
-export interface StillView {
-  id: string;
-  type: StillType;
-  bytes: number;
-  width: number;
-  height: number;
-  kind: StillKind;
-  have: number;
-  at_ms: number;
 }
 
 /** A piece of a still, as Socket.IO binary: the answer to `still.want`. Empty: no more for now. */
