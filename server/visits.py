@@ -15,7 +15,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from server.database import Database, Instant, Table
 from server.people import Now, utc_now
-from signaling.ports import VisitEvent
+from server.reports import Reports
+from signaling.ports import CallReport, VisitEvent
 
 
 class VisitRow(Table):
@@ -72,6 +73,7 @@ class Visits:
 
     def __init__(self, database: Database, programme: str, now: Now = utc_now) -> None:
         self._database = database
+        self._reports = Reports(database)
         self._programme = programme
         self._now = now
 
@@ -94,6 +96,10 @@ class Visits:
                 session.add(VisitOutcomeRow(visit_id=visit, nurse_id=nurse, outcome=outcome, note=note, at=self._now()))
             elif row.nurse_id == nurse and (row.outcome, row.note) != (outcome, note):
                 row.outcome, row.note, row.at = outcome, note, self._now()
+
+    async def report(self, report: CallReport) -> None:
+        """Remember how a leg has done. Raises sqlalchemy's errors when the database does not."""
+        await self._reports.keep(report)
 
     async def visit(self, visit_id: str) -> VisitRow | None:
         """One visit."""
