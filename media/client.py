@@ -20,6 +20,7 @@ from media.control import (
     Message,
     Refusal,
     RefusalCode,
+    ReportLeg,
     RestartLeg,
     RoomState,
     SetLeg,
@@ -76,6 +77,10 @@ class RelayClient:
     async def set(self, leg: str, request: SetLeg) -> Done:
         """Change what a leg may send."""
         return await self._send("POST", f"/v1/legs/{leg}/set", Done, request)
+
+    async def report(self, leg: str, request: ReportLeg) -> Done:
+        """Hand over what a leg's page sees."""
+        return await self._send("POST", f"/v1/legs/{leg}/report", Done, request)
 
     async def close(self, leg: str, request: CloseLeg) -> Done:
         """End a leg."""

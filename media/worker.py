@@ -31,6 +31,7 @@ from media.control import (
     Name,
     Refusal,
     RefusalCode,
+    ReportLeg,
     RestartLeg,
     SetLeg,
 )
@@ -94,6 +95,7 @@ class Control:
             web.post("/v1/legs/{leg}/answer", self._answer),
             web.post("/v1/legs/{leg}/restart", self._restart),
             web.post("/v1/legs/{leg}/set", self._set),
+            web.post("/v1/legs/{leg}/report", self._report),
             web.post("/v1/legs/{leg}/close", self._close),
             web.get("/v1/legs/{leg}", self._leg),
             web.post("/v1/rooms/{room}/join", self._join),
@@ -150,6 +152,10 @@ class Control:
 
     async def _set(self, request: web.Request) -> web.Response:
         self._relay.set(_named(request, "leg"), await _parsed(request, SetLeg))
+        return _answered(Done())
+
+    async def _report(self, request: web.Request) -> web.Response:
+        self._relay.report(_named(request, "leg"), await _parsed(request, ReportLeg))
         return _answered(Done())
 
     async def _close(self, request: web.Request) -> web.Response:
