@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from media.control import EventKind, Events, LegEvent
+from media.control import EventKind, Events, LegEvent, LegReport, Limits, LinkMeasure
 
 KEPT = 4096
 """Events kept. A leg has about five in its life: enough for 800 legs within one absence of a reader."""
@@ -30,13 +30,27 @@ class EventLog:
         self._last = 0
         self._waiting: set[asyncio.Future[None]] = set()
 
-    def add(self, *, leg: str, call: str, epoch: int, kind: EventKind, reason: str = "") -> None:
-        """Append an event and wake those who wait."""
+    def add(
+        self,
+        *,
+        leg: str,
+        call: str,
+        epoch: int,
+        kind: EventKind,
+        reason: str = "",
+        limits: Limits | None = None,
+        measure: LinkMeasure | None = None,
+        report: LegReport | None = None,
+    ) -> None:
+        """Append an event, with what belongs to its kind, and wake those who wait."""
         self._last += 1
         at_ms = int(self._clock() * 1000)
         self._kept.append(
-            LegEvent(seq=self._last, at_ms=at_ms, leg=leg, call=call, epoch=epoch, kind=kind, reason=reason)
-        )
+            LegEvent(
+                seq=self._last, at_ms=at_ms, leg=leg, call=call, epoch=epoch, kind=kind, reason=reason,
+                limits=limits, measure=measure, report=report,
+            )
+        )  # fmt: skip
         waiting, self._waiting = self._waiting, set()
         for future in waiting:
             if not future.done():

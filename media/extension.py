@@ -7,7 +7,7 @@ own, overwritten in place. Offsets found here hold for every copy of the packet,
 from __future__ import annotations
 
 from media.rtp import HEADER_BYTES
-from media.sdp import ABS_SEND_TIME_ID, TRANSPORT_SEQUENCE_ID
+from media.sdp import ABS_SEND_TIME_ID, AUDIO_LEVEL_ID, TRANSPORT_SEQUENCE_ID
 
 NONE = -1
 """Stands for an absent send time."""
@@ -47,6 +47,23 @@ def read(packet: bytes) -> tuple[int, int]:
             break
         at += (head & 0x0F) + 2
     return sequence_at, send_time
+
+
+def level(packet: bytes) -> int | None:
+    """Return how loud a packet of voice is, in dB below overload (RFC 6464): 0 to 127; None if it does not say."""
+    if len(packet) < HEADER_BYTES or not packet[0] & 0x10:
+        return None
+    at = HEADER_BYTES + 4 * (packet[0] & 0x0F)
+    if packet[at : at + 2] != _ONE_BYTE_PROFILE or at + 4 > len(packet):
+        return None
+    end = min(at + 4 + 4 * (packet[at + 2] << 8 | packet[at + 3]), len(packet))
+    at += 4
+    while at + 1 < end:
+        head = packet[at]
+        if head >> 4 == AUDIO_LEVEL_ID:
+            return packet[at + 1] & 0x7F
+        at += 1 if head == 0 else (head & 0x0F) + 2
+    return None
 
 
 def sequence_of(packet: bytes, at: int) -> int:

@@ -8,11 +8,12 @@ receivers can take, so that it does not send more.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from media import rtcp
 from media.plane import Plane
-from media.streams import End, Sink, Source
+from media.streams import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, End, Sink, Source
 
 if TYPE_CHECKING:
     from media.leg import Leg
@@ -63,6 +64,16 @@ class Feedback:
                         self._keyframe_for(ssrc)
                 case rtcp.Remb():
                     self._budget_reported(packet.bitrate_bps, now_s)
+                case rtcp.TransportFeedback() if self._leg.downlink.counted:
+                    self._transport_feedback(packet, now_s)
+
+    def _transport_feedback(self, packet: rtcp.TransportFeedback, now_s: float) -> None:
+        try:
+            self._leg.downlink.report(packet.body, now_s, self._leg.end.rtt_s)
+        except rtcp.RtcpError:
+            self._plane.dropped["bad_rtcp"] += 1
+        if self._leg.end.outlet is not None:
+            self._leg.end.outlet.look_again()
 
     def _sender_report(self, report: rtcp.SenderReport, now_s: float) -> None:
         """Note the sender's clock, and pass it on so that receivers play sound and picture in step."""
@@ -93,6 +104,8 @@ class Feedback:
             if sink is None:
                 continue
             sink.fraction_lost = block.fraction_lost / 256
+            sink.lost = block.packets_lost
+            sink.jitter_s = block.jitter / (VIDEO_CLOCK_HZ if sink.video else AUDIO_CLOCK_HZ)
             # The clock in the report is the far sender's, so the time is taken from when we passed it on.
             sent_s = next((at for lsr, at in self._reports if lsr == block.lsr), None) if block.lsr else None
             if sent_s is not None:
@@ -141,10 +154,24 @@ class Feedback:
                 source.history.expire(now_s)
             block = source.reception.report(source.ssrc, now_s) if source.ssrc is not None else None
             if block is not None:
-                blocks.append(block)
+                blocks.append(block if source.video else self._with_far_loss(block))
         packets: list[rtcp.Rtcp] = [rtcp.ReceiverReport(self._own_ssrc, tuple(blocks))]
         packets += self._remb(now_s)
         self._plane.send_rtcp(self._leg.end, rtcp.pack_compound(packets))
+
+    def _with_far_loss(self, block: rtcp.ReportBlock) -> rtcp.ReportBlock:
+        """The voice's report with the worst loss behind the relay: in-band FEC engages by what the talker is told."""
+        worst = max((sink.fraction_lost for sink in self._leg.audio.sinks), default=0.0)
+        return replace(block, fraction_lost=max(block.fraction_lost, int(worst * 255)))
+
+    def transport_feedback(self, now_s: float) -> None:
+        """Tell the browser which of its packets came, if that is due."""
+        uplink = self._leg.end.uplink
+        if uplink is None or not uplink.feedback_due(now_s, self._leg.downlink.rate_bps):
+            return
+        media_ssrc = self._leg.video.ssrc or self._leg.audio.ssrc or 0
+        for packet in uplink.arrivals.build(self._own_ssrc, media_ssrc, now_s):
+            self._plane.send_rtcp(self._leg.end, packet)
 
     def tell_budget(self, now_s: float) -> None:
         """Tell the sender of a budget that has fallen, without waiting for the next report."""
@@ -163,7 +190,7 @@ class Feedback:
 
     def _budget_bps(self, now_s: float) -> int | None:
         """The least of what the receivers of this leg's video can take, and its ceiling. None: say nothing."""
-        budgets = [] if self._leg.video_cap_bps is None else [self._leg.video_cap_bps]
+        budgets = [bps for bps in (self._leg.video_cap_bps, self._leg.ceiling_bps) if bps is not None]
         for sink in self._leg.video.sinks:
             receiver = leg_of(sink.end)
             budget_bps = receiver.downlink.budget_bps(now_s)

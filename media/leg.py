@@ -10,13 +10,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Literal
 
 from media.answer import Answer
-from media.control import LegStats, TrackStats
+from media.conductor import Conductor
+from media.control import LegStats, Limits, TrackStats
 from media.downlink import Downlink
 from media.dtls import Certificate, Dtls, DtlsError
 from media.feedback import Feedback
 from media.ice import IceCredentials
 from media.plane import Plane
-from media.sdp import AUDIO_PTS, RTX_OF, SLOTS, OfferSpec, SlotSsrcs
+from media.sdp import AUDIO_PTS, MIDS, RTX_OF, SLOTS, VIDEO_PTS, OfferSpec, SlotSsrcs
 from media.streams import End, Sink, Source
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Leg:
         certificate: Certificate,
         changed: Callable[[Leg, str], None],
         needs_ticks: Callable[[Source], None],
+        tell: Callable[[Leg, Limits], None],
         clock: Callable[[], float],
     ) -> None:
         self.id = name
@@ -87,6 +89,8 @@ class Leg:
         self.sends_audio = True
         self.sends_video = True
         self.video_cap_bps: int | None = None
+        self.ceiling_bps: int | None = None
+        """What the controller lets the browser send; told by REMB."""
         self.connected = False
         self.silent = False
         self.closed = False
@@ -98,6 +102,7 @@ class Leg:
         self._needs_ticks = needs_ticks
         self._new_ssrcs: deque[float] = deque(maxlen=MAX_NEW_SSRCS)
         self.feedback = Feedback(self, plane)
+        self.conductor = Conductor(self, tell)
         self._flown = False
         self._flight_s: float | None = None
 
@@ -139,8 +144,20 @@ class Leg:
         if self.closed:
             return
         self.end.srtp = srtp
+        if self.answered is not None and self.answered.counts == {"audio", "video"}:
+            self._count(self.answered)
         self.connected = True
         self._changed(self, "connected")
+
+    def _count(self, answer: Answer) -> None:
+        """Number and pace what this leg is sent: its browser counts it."""
+        self.downlink.counted = True
+        self._plane.count(self.end, self.downlink)
+        padded = next((RTX_OF[pt] for pt in VIDEO_PTS if pt in answer.receives[MIDS[1]]), None)
+        if self.end.outlet is not None and padded is not None:
+            self.end.outlet.padding = (self.slots[0].video, padded)
+            self.downlink.prober.start(self._clock())
+            self.end.outlet.look_again()
 
     def _send_dtls(self, datagram: bytes) -> None:
         if not self._flown:
@@ -290,6 +307,32 @@ class Leg:
     def _forget_stream(self, ssrc: int) -> None:
         if self.end.srtp is not None:
             self.end.srtp.forget(ssrc)
+
+    # ---- what the conductor asks
+
+    def now_s(self) -> float:
+        """The relay's time."""
+        return self._clock()
+
+    def receivers(self) -> list[Leg]:
+        """The others of the room who are connected and have a slot for this leg."""
+        if self.room is None:
+            return []
+        return [
+            other
+            for other in self.room.members.values()
+            if other is not self and other.connected and any(slot.shows(self) for slot in other.slots)
+        ]
+
+    def video_mid_of(self, other: Leg) -> str:
+        """In which m-line this leg sees another."""
+        index = next((index for index, slot in enumerate(self.slots) if slot.shows(other)), 0)
+        return MIDS[2 * index + 1]
+
+    def on_starved(self, sink: Sink) -> None:
+        """Have a keyframe asked for: a picture of this slot was dropped that others build on."""
+        if sink.source is not None:
+            self.want_keyframe(sink.source)
 
     # ---- RTCP
 

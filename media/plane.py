@@ -17,12 +17,16 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from media.downlink import Downlink
+from media.extension import read
 from media.keyframe import starts_keyframe
+from media.outlet import Outlet
 from media.rtp import RtpError, unwrap_rtx, wrap_rtx
 from media.sdp import RTX_OF
 from media.sockets import Address, MediaPort, TcpConnection, UdpAddress
 from media.srtp import MAX_PACKET, Srtp, SrtpError
 from media.streams import NOBODY, End, Path, Sink, Source
+from media.uplink import Uplink
 
 MAX_PATHS = 8
 """Addresses from which a leg may be proven at a time: IPv4, IPv6, TCP, loopback, and the same after a roam."""
@@ -54,6 +58,9 @@ class Plane(Protocol):
     def admit(self, end: End, address: Address) -> Path:
         """Note that `end` has proven itself at `address`."""
 
+    def count(self, end: End, downlink: Downlink) -> None:
+        """Number and pace what an end is sent from now on, and count what it sends."""
+
     def forget(self, end: End) -> None:
         """Let go of all paths of an end and close its TCP connections."""
 
@@ -76,10 +83,21 @@ class Plane(Protocol):
         """Send a slot that has just begun its source's last keyframe and what followed; false if that is not kept."""
 
 
+NOT_LOOKED_FOR = -1
+"""Where a packet's transport number stands has not been looked for yet."""
+
+DOUBLE_REPAIR_LOSS = 0.10
+"""Above this loss a retransmission is sent twice: waiting another round trip for it costs a frozen picture."""
+
 REPLAY_PACKETS = 40
-"""What is replayed to who joins: more than this costs the receiver's link more than a new keyframe does the sender's."""
+"""What is replayed to who joins: more costs the receiver's link more than a keyframe does the sender's."""
 
 REPLAY_AGE_S = 3.0
+
+
+def _nothing() -> None:
+    """Stand in until somebody listens."""
+
 
 Stranger = Callable[[bytes, Address, "Path | None"], None]
 
@@ -103,11 +121,39 @@ class PythonPlane:
         self.packets_out = 0
         self.with_holes: set[Source] = set()
         """Sources that miss packets: all that the fast timer has to look at."""
+        self.waiting: set[Outlet] = set()
+        """Outlets in which something waits for its turn: all that the pacing has to look at."""
+        self.on_waiting: Callable[[], None] = _nothing
+        """Called when something begins to wait and nothing did before."""
 
     @property
     def addresses(self) -> int:
         """How many addresses are known."""
         return len(self._paths)
+
+    # ---- legs whose browser counts packets
+
+    def count(self, end: End, downlink: Downlink) -> None:
+        """Number and pace what an end is sent from now on, and count what it sends."""
+        end.uplink = Uplink()
+        end.outlet = Outlet(end, downlink, self._emit, self.dropped, self._begins_to_wait)
+        end.outlet.look_again()
+
+    def _begins_to_wait(self, outlet: Outlet) -> None:
+        if not self.waiting:
+            self.on_waiting()
+        self.waiting.add(outlet)
+
+    def _emit(self, path: Path, data: bytes, video: bool) -> None:
+        self._send(path, data, video=video)
+
+    def pace(self, now_s: float) -> bool:
+        """Send what is due of what waits; tells whether anything still does."""
+        for outlet in tuple(self.waiting):
+            outlet.due(now_s)
+            if not outlet.waiting:
+                self.waiting.discard(outlet)
+        return bool(self.waiting)
 
     # ---- the way of a datagram
 
@@ -147,7 +193,7 @@ class PythonPlane:
         else:
             self.dropped["stranger"] += 1
 
-    def _rtp(self, path: Path, data: bytes, size: int) -> None:  # noqa: PLR0912 - one call less a packet
+    def _rtp(self, path: Path, data: bytes, size: int) -> None:  # noqa: PLR0912, PLR0915 - one call less a packet
         end = path.end
         srtp = end.srtp
         if srtp is None:
@@ -170,6 +216,7 @@ class PythonPlane:
         source.packets += 1
         source.bytes += size
         source.payload_type = payload_type & 0x7F
+        at = NOT_LOOKED_FOR if end.uplink is None else end.uplink.received(packet, size, now_s)
         gap = source.reception.received(sequence, timestamp, now_s)
         history = source.history
         if history is not None:
@@ -185,12 +232,19 @@ class PythonPlane:
                 source.timestamp = timestamp
                 if starts_keyframe(packet):
                     source.keyframe_seen(sequence, now_s)
+        else:
+            source.newest = packet
         # The forwarding itself, written out here because a call costs a tenth of it.
         for sink in source.sinks:
             out = sink.rewriter.rewrite(packet, sequence, now_s)
             if out is None:
                 continue
             to = sink.end
+            if to.outlet is not None:
+                if at == NOT_LOOKED_FOR:
+                    at = read(packet)[0]
+                to.outlet.forward(sink, out, at, now_s)
+                continue
             if to.srtp is None or to.path is None:
                 continue
             try:
@@ -227,6 +281,8 @@ class PythonPlane:
             self.dropped[error.reason] += 1
             return
         end.heard_s = end.media_s = now_s
+        if end.uplink is not None:
+            end.uplink.received(packet, len(data), now_s)
         if path is not end.path:
             end.path = path
         if source is not None:
@@ -279,7 +335,12 @@ class PythonPlane:
 
     def _forward_to(self, sink: Sink, packet: bytes, sequence: int, now_s: float) -> None:
         out = sink.rewriter.rewrite(packet, sequence, now_s)
-        if out is not None and self._protected(sink.end, out, video=sink.video):
+        outlet = sink.end.outlet
+        if out is None:
+            return
+        if outlet is not None:
+            outlet.forward(sink, out, read(packet)[0], now_s)
+        elif self._protected(sink.end, out, video=sink.video):
             sink.packets += 1
             sink.bytes += len(out)
 
@@ -351,6 +412,9 @@ class PythonPlane:
             if isinstance(path.address, TcpConnection):
                 path.address.close()
         self.with_holes = {source for source in self.with_holes if source.end is not end}
+        if end.outlet is not None:
+            self.waiting.discard(end.outlet)
+            end.outlet = None
         end.owner = NOBODY
 
     def forget_address(self, address: Address) -> None:
@@ -396,9 +460,17 @@ class PythonPlane:
             rtx = RTX_OF.get(packet[1] & 0x7F)
             if out is None or rtx is None:
                 continue
-            sink.rtx_sequence = (sink.rtx_sequence + 1) & 0xFFFF
-            if self._protected(sink.end, wrap_rtx(out, sink.rtx_ssrc, rtx, sink.rtx_sequence), video=True):
-                sink.resent += 1
+            for _ in range(2 if sink.fraction_lost > DOUBLE_REPAIR_LOSS else 1):
+                sink.rtx_sequence = (sink.rtx_sequence + 1) & 0xFFFF
+                self._repair(sink, wrap_rtx(out, sink.rtx_ssrc, rtx, sink.rtx_sequence), now_s)
+
+    def _repair(self, sink: Sink, packet: bytes, now_s: float) -> None:
+        outlet = sink.end.outlet
+        if outlet is not None:
+            outlet.resend(sink, packet, read(packet)[0], now_s)
+            sink.resent += 1
+        elif self._protected(sink.end, packet, video=True):
+            sink.resent += 1
 
     def replay(self, sink: Sink, now_s: float) -> bool:
         """Send a slot that has just begun its source's last keyframe and what followed.

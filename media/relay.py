@@ -24,6 +24,8 @@ from media.control import (
     JoinRoom,
     LegOffer,
     LegStats,
+    Limits,
+    ReportLeg,
     RestartLeg,
     RoomState,
     SetLeg,
@@ -58,10 +60,16 @@ MEDIA_GAP_S = 1.0
 """A leg that sent media within this time before it went silent was sending: voice is at least 8 packets a second."""
 
 TICK_S = 0.02
+PACE_S = 0.005
+"""Between two looks at what waits: at 64 kbit/s a packet of 1200 bytes takes thirty of them."""
+
 TICKS_PER_REPORT = 50
 """Reports once a second, a fiftieth of the legs at each tick."""
 
 TICKS_PER_WATCH = 5
+TICKS_PER_LOOK = 5
+"""Estimates and rungs ten times a second: a step down is due within 2 s, and feedback comes five times a second."""
+
 ASKS_PER_TICK = 48
 """Sources that are asked for lost packets, or a keyframe, at one tick. A worker that is held up loses packets of all
 its legs at once; asking for them all took three quarters of its time, so that it lost more still."""
@@ -100,6 +108,9 @@ class Relay:
         self._by_ufrag: dict[str, Leg] = {}
         self._epochs = Epochs()
         self._keyframes_wanted: set[Source] = set()
+        self._counted: set[Leg] = set()
+        """Legs whose browser counts packets, both ways."""
+        self.plane.on_waiting = self._pace_soon
         self._buckets: list[set[Leg]] = [set() for _ in range(TICKS_PER_REPORT)]
         self._created = 0
         self._tick = 0
@@ -183,6 +194,7 @@ class Relay:
             certificate=self._fresh_certificate(),
             changed=self._changed,
             needs_ticks=self._ask_keyframe,
+            tell=self._tell_limits,
             clock=self._clock,
         )
         self.legs[leg.id] = leg
@@ -195,6 +207,8 @@ class Relay:
     def answer(self, name: str, request: AnswerLeg) -> None:
         """Take the browser's answer. The same one again changes nothing. Raises Refused."""
         leg = self._leg(name, request.call, request.epoch)
+        if request.hint is not None:
+            leg.conductor.hint = request.hint
         if request.restart != leg.restart or leg.spec is None:
             raise Refused("stale_epoch" if request.restart < leg.restart else "bad_request", "restart")
         try:
@@ -225,6 +239,11 @@ class Relay:
             leg.video_cap_bps = request.video_cap_bps
             leg.feedback.tell_budget(now_s)
         leg.allow(now_s, audio=request.audio, video=request.video)
+
+    def report(self, name: str, request: ReportLeg) -> None:
+        """Take what the page of a leg sees. Raises Refused."""
+        leg = self._leg(name, request.call, request.epoch)
+        leg.conductor.reported(request.report, self._clock())
 
     def close_leg(self, name: str, request: CloseLeg) -> None:
         """End a leg; one that is not there has ended already. Raises Refused."""
@@ -309,6 +328,8 @@ class Relay:
         if self.legs.get(leg.id) is not leg:
             return
         if what == "connected":
+            if leg.end.outlet is not None:
+                self._counted.add(leg)
             self._tell(leg, "connected")
             if leg.room is not None:
                 leg.room.connected(leg, self._clock())
@@ -318,6 +339,9 @@ class Relay:
     def _tell(self, leg: Leg, kind: EventKind, reason: str = "") -> None:
         self.events.add(leg=leg.id, call=leg.call, epoch=leg.epoch, kind=kind, reason=reason)
         log.info("leg." + kind, leg=leg.id, call=leg.call, epoch=leg.epoch, reason=reason)
+
+    def _tell_limits(self, leg: Leg, limits: Limits) -> None:
+        self.events.add(leg=leg.id, call=leg.call, epoch=leg.epoch, kind="limits", limits=limits)
 
     def _end(self, leg: Leg, reason: str) -> None:
         """Take a leg out of everything now, and free the rest of it in a task of its own."""
@@ -330,6 +354,7 @@ class Relay:
             bucket.discard(leg)
         self._leave(leg)
         self._keyframes_wanted.discard(leg.video)
+        self._counted.discard(leg)
         self._tell(leg, "gone", reason)
         ending = asyncio.get_running_loop().create_task(self._free(leg))
         self._endings.add(ending)
@@ -404,6 +429,10 @@ class Relay:
                 self.plane.with_holes.discard(source)
         for source in self._share(self._keyframes_wanted):
             self._asked_for(source, now_s)
+        for index, leg in enumerate(self._counted):
+            leg.feedback.transport_feedback(now_s)
+            if (self._tick + index) % TICKS_PER_LOOK == 0:
+                leg.conductor.look(now_s)
         for leg in tuple(self._buckets[self._tick % TICKS_PER_REPORT]):
             leg.feedback.report(now_s)
             if now_s - leg.end.heard_s > GONE_AFTER_S:
@@ -412,6 +441,13 @@ class Relay:
             for leg in tuple(self.legs.values()):
                 self._watch(leg, now_s)
             self._reclaiming.tick(now_s)
+
+    def _pace_soon(self) -> None:
+        asyncio.get_running_loop().call_later(PACE_S, self._paced)
+
+    def _paced(self) -> None:
+        if self.plane.pace(self._clock()):
+            self._pace_soon()
 
     def _share(self, waiting: Collection[Source]) -> tuple[Source, ...]:
         """Those whose turn it is at this tick: all of them, unless they are too many."""

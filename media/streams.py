@@ -5,7 +5,7 @@ Plain records, made and changed by `media/leg.py` and `media/room.py`, read and 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from media.history import History
 from media.keyframe import KeyframeRequests
@@ -14,6 +14,10 @@ from media.reception import Reception
 from media.slot import Rewriter
 from media.sockets import Address, TcpConnection
 from media.srtp import Srtp
+from media.uplink import Uplink
+
+if TYPE_CHECKING:
+    from media.outlet import Outlet
 
 AUDIO_CLOCK_HZ = 48_000
 VIDEO_CLOCK_HZ = 90_000
@@ -23,8 +27,8 @@ class Source:
     """A medium that a leg sends: what is received of it, and where it goes."""
 
     __slots__ = (
-        "bytes", "end", "history", "keyframe_s", "keyframe_sequence", "keyframes", "missing", "nacked", "packets",
-        "payload_type", "reception", "recovered", "rtx_ssrc", "sinks", "ssrc", "timestamp", "video",
+        "bytes", "end", "history", "keyframe_s", "keyframe_sequence", "keyframes", "missing", "nacked", "newest",
+        "packets", "payload_type", "reception", "recovered", "rtx_ssrc", "sinks", "ssrc", "timestamp", "video",
     )  # fmt: skip
 
     def __init__(self, end: End, *, video: bool) -> None:
@@ -44,6 +48,8 @@ class Source:
         self.missing = Missing()
         self.keyframes = KeyframeRequests()
         self.history: History | None = History() if video else None
+        self.newest = b""
+        """Of voice, the packet that came last: it says how loud it is."""
         self.timestamp = -1
         """Of the picture that came last."""
         self.keyframe_sequence = -1
@@ -68,8 +74,8 @@ class Sink:
     """A medium of a slot, as a leg receives it: fixed SSRCs, changing sources."""
 
     __slots__ = (
-        "bytes", "end", "fraction_lost", "jitter_s", "number", "packets", "paused", "resent", "rewriter",
-        "rtx_sequence", "rtx_ssrc", "source", "ssrc", "video",
+        "bytes", "end", "fraction_lost", "in_keyframe", "jitter_s", "lost", "number", "packets", "paused", "resent",
+        "rewriter", "rtx_sequence", "rtx_ssrc", "source", "ssrc", "timestamp", "video",
     )  # fmt: skip
 
     def __init__(self, end: End, number: int, ssrc: int, rtx_ssrc: int, *, video: bool) -> None:
@@ -87,7 +93,11 @@ class Sink:
         self.resent = 0
         self.fraction_lost = 0.0
         self.jitter_s = 0.0
-        """As the receiver reports it."""
+        self.lost = 0
+        """As the receiver reports both."""
+        self.timestamp = b""
+        self.in_keyframe = False
+        """Whether the picture with this timestamp, the last that went out, is a keyframe."""
         self.paused = False
         """Nothing is sent for now: the receiver's link has no room, or does not answer."""
 
@@ -107,12 +117,17 @@ class End:
     """What the plane knows of a leg. `owner` is what hears of its RTCP and DTLS."""
 
     __slots__ = (
-        "heard_s", "media_s", "owner", "path", "paths", "recovering", "rtcp_ssrcs", "rtt_s", "sources", "srtp",
+        "heard_s", "media_s", "outlet", "owner", "path", "paths", "recovering", "rtcp_ssrcs", "rtt_s", "sources",
+        "srtp", "uplink",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, now_s: float) -> None:
         self.owner: Owner = owner
         self.srtp: Srtp | None = None
+        self.uplink: Uplink | None = None
+        """Counts what comes, where the browser numbers it transport-wide; None: it does not."""
+        self.outlet: Outlet | None = None
+        """The way out of a leg that counts what it gets; None: packets leave as they come."""
         self.path: Path | None = None
         """The path that is sent to: where media last came from, or the one nominated."""
         self.paths: list[Path] = []
@@ -136,6 +151,9 @@ class Owner(Protocol):
     def on_rtcp(self, compound: bytes, now_s: float) -> None:
         """Take a decrypted RTCP compound."""
 
+    def on_starved(self, sink: Sink) -> None:
+        """Have a keyframe asked for: a picture of this slot was dropped that others build on."""
+
     def on_new_ssrc(self, ssrc: int, payload_type: int, now_s: float) -> bool:
         """Say whether a packet of an unknown SSRC may be decrypted; `on_latched` follows when it proved genuine."""
 
@@ -151,6 +169,9 @@ class Nobody:
         return False
 
     def on_rtcp(self, compound: bytes, now_s: float) -> None:
+        """Take nothing."""
+
+    def on_starved(self, sink: Sink) -> None:
         """Take nothing."""
 
     def on_new_ssrc(self, ssrc: int, payload_type: int, now_s: float) -> bool:

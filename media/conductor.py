@@ -1,0 +1,283 @@
+"""Has one leg play its part: from the estimates of the links around it to what it is told to send, and is sent.
+
+Ten times a second each leg is looked at. What its downlink has is divided among those it hears and sees; what it sends
+itself follows from its uplink and from what the others' downlinks have for it. The choice is `media.controller`'s; here
+it is carried out: the ceiling goes to the browser by REMB, the limits to its page by an event, pictures that have no
+room are held back, and voice is repeated where it is lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from media import extension
+from media.allocation import Allocator, Sender, Share, repeats
+from media.control import MAX_RUNG_STEPS, ClientReport, Limits, LinkHint, RungStep, VideoCodec
+from media.controller import Controller, Receiver, Way
+from media.sdp import PAYLOAD_TYPES, VIDEO_PTS
+from media.shapes import voice_bps
+
+if TYPE_CHECKING:
+    from media.leg import Leg
+
+PACING = 1.1
+"""What leaves is paced at this share of the estimate: it may be found too low, and the voice must not wait behind."""
+
+CLIENT_VALID_S = 15.0
+"""A page reports every 4 s; what it said longer ago is no longer so."""
+
+RATE_WINDOW_S = 1.0
+
+FIRST_VOICE_BPS = 30_000
+"""What a voice is taken to need of a downlink before its sender was told anything."""
+
+COPY_ROOM = 0.5
+"""Of what a downlink has beside the voices, at most this share goes into their repetition."""
+
+SPEECH_LEVEL_DB = 45
+"""Speech is louder than so many dB below overload (RFC 6464); a quiet room is at 60 and below."""
+PAUSE_S = 1.0
+"""A pause up to this long is one between words."""
+
+ENOUGH_BPS = 1_500_000
+"""More than the best picture with its voice needs; nothing is probed for beyond."""
+THIN_BPS = 150_000
+THIN_PROBE_EVERY_S = 30.0
+"""On a link as thin as that a train delays the voice by a fifth of a second: rarely, then."""
+SAFE_QUEUE_S = 0.05
+SAFE_LOSS = 0.15
+
+
+class Conductor:
+    """The part of one leg. All times are of the relay's monotonic clock, in seconds."""
+
+    def __init__(self, leg: Leg, tell: Callable[[Leg, Limits], None]) -> None:
+        self._leg = leg
+        self._tell = tell
+        self.controller = Controller()
+        self.hint: LinkHint | None = None
+        self.steps: list[RungStep] = []
+        self._allocator = Allocator()
+        self._shares: dict[str, Share] = {}
+        self._client: ClientReport | None = None
+        self._client_s = float("-inf")
+        self._rate_bytes = 0
+        self._rate_s = float("-inf")
+        self._sending_bps = 0
+        self._silent_since_s: float | None = None
+        self._speaking_since_s: float | None = None
+        self._spoke_s = float("-inf")
+        self._probed_s = float("-inf")
+
+    # ---- what is known
+
+    def reported(self, report: ClientReport, now_s: float) -> None:
+        """Take what the page of this leg sees."""
+        self._client, self._client_s = report, now_s
+
+    def client(self, now_s: float) -> ClientReport | None:
+        """What the page said last, while that still holds."""
+        return self._client if now_s - self._client_s <= CLIENT_VALID_S else None
+
+    @property
+    def voice_bps(self) -> int:
+        """What this leg's voice takes of a link, as it was last told."""
+        limits = self.controller.limits
+        return FIRST_VOICE_BPS if limits is None else voice_bps(limits.audio)
+
+    def downlink(self, now_s: float) -> Way:
+        """The way to this leg."""
+        leg = self._leg
+        outlet = leg.end.outlet
+        loss = max((sink.fraction_lost for sink in leg.sinks.values() if sink.source is not None), default=0.0)
+        jitter_s = max((sink.jitter_s for sink in leg.sinks.values() if sink.source is not None), default=0.0)
+        waiting_s = 0.0 if outlet is None else outlet.pacer.queue_s
+        return leg.downlink.way(now_s, leg.end.rtt_s, jitter_s, loss, waiting_s)
+
+    def uplink(self) -> Way:
+        """The way from this leg."""
+        leg = self._leg
+        uplink = leg.end.uplink
+        jitter_s = leg.audio.reception.jitter_s
+        if uplink is None:
+            return Way(None, False, jitter_s=jitter_s, rtt_s=leg.end.rtt_s)
+        return uplink.way(leg.end.rtt_s, jitter_s)
+
+    def share(self, sender: Leg) -> Share | None:
+        """What this leg's downlink has for one of those it hears."""
+        return self._shares.get(sender.id)
+
+    # ---- a look
+
+    def look(self, now_s: float) -> None:
+        """Form the estimates anew and do what follows from them."""
+        leg = self._leg
+        if leg.end.uplink is not None:
+            leg.end.uplink.update(now_s, leg.end.rtt_s)
+        self._measure_sending(now_s)
+        self._listen(now_s)
+        self._divide(now_s)
+        room = leg.room
+        if room is None or len(room.members) < 2 or leg.end.uplink is None:
+            return
+        if self._is_silent(now_s):
+            return
+        self._decide(now_s)
+
+    def _measure_sending(self, now_s: float) -> None:
+        elapsed_s = now_s - self._rate_s
+        if elapsed_s < RATE_WINDOW_S:
+            return
+        total = self._leg.audio.bytes + self._leg.video.bytes + 28 * (self._leg.audio.packets + self._leg.video.packets)
+        if elapsed_s < 10 * RATE_WINDOW_S:
+            self._sending_bps = int((total - self._rate_bytes) * 8 / elapsed_s)
+        self._rate_bytes, self._rate_s = total, now_s
+
+    def _is_silent(self, now_s: float) -> bool:
+        """Hold everything while the link does not answer, and go on from where it was when it does again."""
+        leg = self._leg
+        if not leg.silent and leg.downlink.answers(now_s, leg.end.rtt_s):
+            if self._silent_since_s is not None:
+                self.controller.resume(now_s, now_s - self._silent_since_s)
+                self._silent_since_s = None
+                leg.video.missing.clear()  # what was lost in the cut is not shown any more
+                if leg.video.sinks:
+                    leg.want_keyframe(leg.video)
+            return False
+        if self._silent_since_s is None:
+            self._silent_since_s = leg.end.heard_s
+            if leg.end.outlet is not None:
+                leg.end.outlet.clear()
+            for slot in leg.slots:
+                if slot.source is not None:
+                    pause(slot.source, leg, hold=True)
+        return True
+
+    @property
+    def speaking_since_s(self) -> float | None:
+        """Since when this leg speaks; None: it is silent."""
+        return self._speaking_since_s
+
+    def _listen(self, now_s: float) -> None:
+        level_db = extension.level(self._leg.audio.newest)
+        if level_db is not None and level_db < SPEECH_LEVEL_DB:
+            self._spoke_s = now_s
+            if self._speaking_since_s is None:
+                self._speaking_since_s = now_s
+        elif now_s - self._spoke_s > PAUSE_S:
+            self._speaking_since_s = None
+
+    # ---- what this leg is sent
+
+    def _divide(self, now_s: float) -> None:
+        leg = self._leg
+        outlet = leg.end.outlet
+        senders = [slot.source for slot in leg.slots if slot.source is not None]
+        rate_bps = leg.downlink.rate_bps
+        if outlet is None or rate_bps is None:
+            self._shares = {}
+            return
+        outlet.pacer.rate_bps = rate_bps * PACING
+        voices_bps = {sender.id: sender.conductor.voice_bps for sender in senders}
+        total_bps = sum(voices_bps.values())
+        loss = leg.downlink.estimator.loss
+        spare_bps = int(max(0, rate_bps - total_bps) * COPY_ROOM)
+        outlet.copies = repeats(loss, spare_bps, total_bps) if senders else 0
+        wanted = [
+            Sender(sender.id, voices_bps[sender.id] * (1 + outlet.copies), sender.conductor.speaking_since_s)
+            for sender in senders
+        ]
+        self._shares = self._allocator.divide(now_s, rate_bps, wanted)
+        if senders:
+            self._probe(now_s, rate_bps)
+
+    def _probe(self, now_s: float, rate_bps: int) -> None:
+        """Look for room above the estimate, when that would be of use and does no harm to the voice."""
+        leg = self._leg
+        estimator = leg.downlink.estimator
+        if rate_bps >= ENOUGH_BPS or (rate_bps < THIN_BPS and now_s - self._probed_s < THIN_PROBE_EVERY_S):
+            return
+        safe = estimator.queue_s < SAFE_QUEUE_S and not estimator.overusing and estimator.loss < SAFE_LOSS
+        wanted_bps = leg.downlink.prober.wanted(now_s, rate_bps, audio_safe=safe and not self.holds)
+        if wanted_bps is not None and leg.end.outlet is not None:
+            self._probed_s = now_s
+            leg.downlink.prober.begin(min(wanted_bps, 2 * ENOUGH_BPS), now_s)
+            leg.end.outlet.look_again()
+
+    # ---- what this leg sends
+
+    def _decide(self, now_s: float) -> None:
+        leg = self._leg
+        receivers = {other.id: other for other in leg.receivers()}
+        decision = self.controller.decide(
+            now_s,
+            time.time_ns() // 1_000_000,
+            uplink=self.uplink(),
+            receivers=[self._receiver(other, now_s) for other in receivers.values()],
+            client=self.client(now_s),
+            codecs=self._codecs(),
+            hint=self.hint,
+            sending_bps=self._sending_bps,
+            own_downlink=self.downlink(now_s),
+        )
+        if decision.remb_bps != leg.ceiling_bps:
+            leg.ceiling_bps = decision.remb_bps
+            leg.feedback.tell_budget(now_s)
+        for name, other in receivers.items():
+            pause(leg, other, hold=name in decision.paused or other.conductor.holds)
+        if decision.changed:
+            self._changed(decision.limits)
+
+    @property
+    def holds(self) -> bool:
+        """Whether this leg's link does not answer, so that no pictures are sent into it."""
+        return self._silent_since_s is not None
+
+    def _receiver(self, other: Leg, now_s: float) -> Receiver:
+        conductor = other.conductor
+        share = conductor.share(self._leg)
+        client = conductor.client(now_s)
+        return Receiver(
+            key=other.id,
+            downlink=conductor.downlink(now_s),
+            share_bps=None if share is None else share.bps,
+            concealed=None if client is None else client.concealed,
+            shown=share is None or share.shown,
+            wants_video=client is None or client.wants_video,
+        )
+
+    def _codecs(self) -> list[VideoCodec]:
+        """What this leg encodes and all the others decode."""
+        leg = self._leg
+        if leg.answered is None or leg.answered.video is None:
+            return []
+        usable = [pt for pt in VIDEO_PTS if pt in leg.answered.video.payload_types]
+        for other in leg.receivers():
+            if other.answered is not None:
+                mid = other.video_mid_of(leg)
+                usable = [pt for pt in usable if pt in other.answered.receives.get(mid, frozenset())]
+        names: list[VideoCodec] = [PAYLOAD_TYPES[pt] for pt in usable]  # type: ignore[misc]
+        return names
+
+    def _changed(self, limits: Limits) -> None:
+        step = RungStep(at_ms=limits.since_ms, rung=limits.rung, why=limits.why, whose=limits.whose)
+        if not self.steps or (self.steps[-1].rung, self.steps[-1].why) != (step.rung, step.why):
+            self.steps.append(step)
+            del self.steps[:-MAX_RUNG_STEPS]
+        self._tell(self._leg, limits)
+
+
+def pause(leg: Leg, other: Leg, *, hold: bool) -> None:
+    """Hold `leg`'s picture back from `other`, or show it there again."""
+    for slot in other.slots:
+        if not slot.shows(leg) or slot.video.paused == hold:
+            continue
+        slot.video.paused = hold
+        if not hold:
+            slot.video.rewriter.switch(leg.now_s())
+        if leg.room is not None:
+            leg.room.rewire(leg)
+        if not hold:
+            leg.video_wanted(other)

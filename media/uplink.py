@@ -1,0 +1,88 @@
+"""What is known of the way from one leg to the relay: which packets came, when they had left, and what that says.
+
+The browser's own controller gets transport-wide feedback from here. The relay's estimate of the same link comes from
+the send time that each packet carries (abs-send-time), so that it can choose a rung without asking the page.
+"""
+
+from __future__ import annotations
+
+from media import extension
+from media.controller import Way
+from media.estimator import Estimator, SendClock
+from media.sentlog import PacketResult
+from media.twcc import Arrivals
+
+HEADER_BYTES = 28
+"""IPv4 and UDP header: what a link carries for each packet on top of what arrives here."""
+
+MAX_BATCH = 2048
+"""Packets kept between two looks; at more than that in 0.1 s the estimate is not what is short."""
+
+
+class Uplink:
+    """The estimate of one leg's uplink. All times are of the relay's monotonic clock, in seconds."""
+
+    __slots__ = ("_batch", "_clock", "_fed_s", "_next", "arrivals", "estimator")
+
+    def __init__(self) -> None:
+        self.arrivals = Arrivals()
+        self.estimator = Estimator()
+        self._clock = SendClock()
+        self._batch: dict[int, PacketResult] = {}
+        self._next = -1  # the transport number expected, counted on beyond 16 bits
+        self._fed_s = float("-inf")
+
+    def received(self, packet: bytes, size: int, now_s: float) -> int:
+        """Count a packet of `size` bytes as it came. Returns where its transport number stands, 0 if it has none."""
+        at, send_time = extension.read(packet)
+        if at:
+            sequence = packet[at] << 8 | packet[at + 1]
+            self.arrivals.received(sequence, now_s)
+            if send_time >= 0 and len(self._batch) < MAX_BATCH:
+                sent_s = self._clock.unwrap(send_time)
+                self._batch[self._unwrapped(sequence)] = PacketResult(sent_s, now_s, size + HEADER_BYTES)
+        return at
+
+    def _unwrapped(self, sequence: int) -> int:
+        if self._next < 0:
+            self._next = sequence
+        step = ((sequence - self._next + 0x8000) & 0xFFFF) - 0x8000
+        return self._next + step
+
+    def update(self, now_s: float, rtt_s: float) -> None:
+        """Take what came since the last call, and what did not."""
+        batch = self._batch
+        if not batch:
+            return
+        highest = max(batch)
+        # A packet that is only late is counted as lost now and as come with the next look: links rarely reorder.
+        first = max(self._next, highest - MAX_BATCH)
+        results: list[PacketResult] = []
+        sent_s, size = batch[min(batch)].sent_s, 0
+        for number in sorted(batch.keys() | range(first, highest)):
+            result = batch.get(number) or PacketResult(sent_s, None, size)
+            sent_s, size = result.sent_s, result.size_bytes
+            results.append(result)
+        self._next = max(self._next, highest + 1)
+        self._batch = {}
+        self.estimator.update(results, now_s, rtt_s)
+
+    def feedback_due(self, now_s: float, link_bps: int | None) -> bool:
+        """Tell whether it is time for feedback, which costs room on the leg's downlink; counts it as sent."""
+        if now_s - self._fed_s < self.arrivals.interval_s(link_bps):
+            return False
+        self._fed_s = now_s
+        return True
+
+    def way(self, rtt_s: float, jitter_s: float) -> Way:
+        """Return the link as the controller wants it."""
+        estimator = self.estimator
+        return Way(
+            rate_bps=int(estimator.estimate_bps),
+            known=estimator.known,
+            loss=estimator.loss,
+            queue_s=estimator.queue_s,
+            overusing=estimator.overusing,
+            jitter_s=jitter_s,
+            rtt_s=rtt_s,
+        )
