@@ -49,7 +49,7 @@ describe("look", () => {
   it("says nothing about loss when hardly anything flowed or the leg was replaced", () => {
     const few = look([{ type: "inbound-rtp", id: "a", packetsReceived: 5, packetsLost: 1 }], null, true);
     expect(few.sample.loss).toBeNull();
-    const before = { received: 1000, lost: 4, bytesReceived: 9, framesDecoded: 7 };
+    const before = { ...look([], null, true).counters, received: 1000, lost: 4 };
     const replaced = look([{ type: "inbound-rtp", id: "a", packetsReceived: 50, packetsLost: 0 }], before, true);
     expect(replaced.sample.loss).toBeNull();
   });

@@ -21,6 +21,7 @@ const CALL: CallView = {
   peer_bars: null,
   sends: null,
   receives: null,
+  stills: [],
   interruption: null,
   chat: [],
 };

@@ -1,18 +1,29 @@
 import type { Connection } from "../live/connection.ts";
 import { Devices, type DevicesView } from "../media/devices.ts";
-import { type LegState, OWN_AUDIO_MID, OWN_VIDEO_MID, Peer } from "../media/peer.ts";
+import { LinkTest } from "../media/linktest.ts";
+import { Carried, FRESH_MS, recall, remember } from "../media/memory.ts";
+import { OWN_AUDIO_MID, OWN_VIDEO_MID } from "../media/mids.ts";
+import { networkType } from "../media/network.ts";
+import { type LegState, Peer } from "../media/peer.ts";
 import { bars } from "../media/quality.ts";
-import type { CallView, ChatLine, LegView, LimitsView, LinkTestView, MediaState, RungView } from "../protocol.ts";
+import type { Reading } from "../media/reading.ts";
+import { Reporter } from "../media/report.ts";
+import { Usage } from "../media/usage.ts";
+import type {
+  CallView,
+  ChatLine,
+  LegView,
+  LimitsView,
+  LinkMemory,
+  LinkTestView,
+  MediaState,
+  Peer as PeerHint,
+  RungView,
+} from "../protocol.ts";
+import { type Choices, readChoices, storeChoices } from "./choices.ts";
 
 /** How far the call is, as `call-status` says it. */
 export type CallStatus = "connecting" | "connected" | "reconnecting" | "ended";
-
-/** What the person chose to send. Kept by the tab, so that a reload never turns a microphone on again. */
-interface Choices {
-  micOn: boolean;
-  cameraOn: boolean;
-  voiceOnly: boolean;
-}
 
 /** Everything of this page's own side of a call that its screens show. */
 export interface SeatView extends Choices {
@@ -37,10 +48,20 @@ export interface SeatView extends Choices {
   unsent: ChatLine[];
 }
 
-type AnyConnection = Pick<Connection<never, never>, "request" | "deliver" | "state">;
+type AnyConnection = Pick<Connection<never, never>, "request" | "deliver" | "state" | "hurry">;
 
-const REPORT_EVERY_MS = 4_000;
-const CHOICES_KEY = "puente.choices";
+/** What a seat follows of its page's snapshot. */
+export interface Seen {
+  visit: string | null;
+  leg: LegView | null;
+  call: CallView | null;
+  /** The patient's only. */
+  link?: LinkTestView | null;
+}
+
+const TELL_EVERY_MS = 4_000;
+/** A moving picture is sent from this rung on. */
+const MOVING_RUNG = 3;
 
 /**
  * This page's seat in a call: its devices, its leg, what it sends, and what it told the other side about that. The
@@ -49,36 +70,58 @@ const CHOICES_KEY = "puente.choices";
 export class Seat {
   readonly devices: Devices;
   readonly peer: Peer;
-  private choices: Choices = readChoices();
+  private choices: Choices;
   private onAir = false;
-  private otherVoiceOnly = false;
-  private slots: CallView["slots"] = [];
+  private seen: Seen = { visit: null, leg: null, call: null };
+  private otherMedia: MediaState | null = null;
+  private receives: RungView | null = null;
+  private linkTest: LinkTestView | null = null;
   private unsent: ChatLine[] = [];
   private told = "";
+  private readonly test: LinkTest;
+  private readonly reporter = new Reporter();
+  private readonly usage = new Usage(sessionStorage);
+  private carried = new Carried();
 
   constructor(
     private readonly role: "patient" | "nurse",
     private readonly connection: () => AnyConnection | null,
     private readonly changed: () => void,
   ) {
+    this.choices = readChoices(role);
     this.devices = new Devices(() => {
       this.settle();
       this.changed();
     });
-    this.peer = new Peer(
-      {
-        answer: (answer) => this.ask("leg.answer", answer),
-        restart: (leg, epoch) => this.ask("leg.restart", { leg, epoch }),
-        renew: (leg) => this.ask("leg.renew", { leg }),
-        canAsk: () => this.connection()?.state === "up",
+    this.peer = new Peer({
+      answer: (answer) => this.ask("leg.answer", answer),
+      restart: (leg, epoch, timeoutMs) => this.ask("leg.restart", { leg, epoch }, timeoutMs),
+      renew: (leg) => this.ask("leg.renew", { leg }),
+      canAsk: () => this.connection()?.state === "up",
+      memory: () => this.memory(),
+      reading: (reading, nowMs) => this.note(reading, nowMs),
+      closed: () => {
+        this.usage.reset();
+        this.reporter.reset();
       },
+      // What media came through, the live connection will too: do not wait for its next try.
+      recovered: () => this.connection()?.hurry(),
       changed,
+    });
+    this.test = new LinkTest(
+      { send: (test) => this.peer.setTest(test), outBps: () => this.peer.outBps, changed },
+      sessionStorage,
     );
-    setInterval(() => this.report(), REPORT_EVERY_MS);
+    setInterval(() => {
+      // A refusal or loss of the last word about our media is made good here at the latest.
+      if (this.peer.state !== "none") this.settle();
+      this.usage.keep();
+    }, TELL_EVERY_MS);
+    addEventListener("pagehide", () => this.usage.keep());
   }
 
   get view(): SeatView {
-    const slot = this.slots.find((one) => one.participant !== this.role);
+    const slot = this.seen.call?.slots.find((one) => one.participant !== this.role);
     return {
       devices: this.devices.view,
       ...this.choices,
@@ -86,32 +129,61 @@ export class Seat {
       bars: bars(this.peer.sample),
       remote: this.peer.remote(slot?.audio_mid ?? OWN_AUDIO_MID, slot?.video_mid ?? OWN_VIDEO_MID),
       framesFlow: this.peer.framesFlow,
-      sends: null,
-      receives: null,
-      usedBytes: 0,
-      bytesPerMinute: null,
-      linkTest: null,
-      testing: false,
+      sends: this.peer.limits.heard,
+      receives: this.receives,
+      usedBytes: this.usage.bytes,
+      bytesPerMinute: this.usage.perMinute,
+      linkTest: this.linkTest,
+      testing: this.test.running,
       unsent: this.unsent,
     };
   }
 
   /** Follows a snapshot. `onAir`: the visit is on, so what the person agreed to send is sent. */
-  follow(leg: LegView | null, call: CallView | null, onAir: boolean, first: boolean): void {
+  follow(seen: Seen, onAir: boolean, first: boolean): void {
+    const { call } = seen;
+    if (this.seen.call && !call) this.closeCall();
     this.onAir = onAir;
-    this.slots = call?.slots ?? [];
-    this.otherVoiceOnly = call?.peer_media?.voice_only ?? false;
+    this.seen = seen;
+    this.otherMedia = call?.peer_media ?? null;
+    this.receives = call?.receives ?? null;
+    if (seen.link !== undefined) this.hearLink(seen.link);
+    if (seen.visit !== null) this.usage.follow(seen.visit);
     const known = new Set(call?.chat.map((line) => line.id));
     this.unsent = call ? this.unsent.filter((line) => !known.has(line.id)) : [];
     if (first) this.told = "";
-    this.peer.follow(leg, first);
+    this.peer.limits.follow(call?.sends ?? null, first);
+    this.followTest();
+    this.peer.follow(seen.leg, first);
     this.settle();
   }
 
-  /** The other side's choices changed. */
-  heard(media: MediaState | null): void {
-    this.otherVoiceOnly = media?.voice_only ?? false;
+  /** The other side's choices or its direction's rung changed. */
+  heard({ media, receives }: PeerHint): void {
+    this.otherMedia = media;
+    this.receives = receives;
     this.settle();
+  }
+
+  /** The server has said what to send. */
+  hearLimits(limits: LimitsView): void {
+    this.peer.hear(limits);
+    this.changed();
+  }
+
+  /** The server has said what the link carries. */
+  hearLink(link: LinkTestView | null): void {
+    const before = this.linkTest?.verdict;
+    this.linkTest = link;
+    if (link && link.verdict !== "measuring" && link.verdict !== before) this.keepLink();
+    this.followTest();
+    this.changed();
+  }
+
+  /** *Saltar*: no test before this visit. */
+  skipTest(): void {
+    this.test.skip(this.seen.visit);
+    this.changed();
   }
 
   async prepare(): Promise<void> {
@@ -148,14 +220,17 @@ export class Seat {
     if (on) this.devices.closeCamera();
   }
 
-  /** After a visit: the next one starts with microphone and camera as usual. */
+  /** After a visit: the next one starts with microphone and camera as usual, or as the patient has it remembered. */
   forgetChoices(): void {
-    this.choose({ micOn: true, cameraOn: true, voiceOnly: false });
+    const voiceOnly = this.role === "patient" && this.choices.voiceOnly;
+    this.choose({ micOn: true, cameraOn: !voiceOnly, voiceOnly });
   }
 
   /** Gives everything up to another page of the same person. */
   yield(): void {
     this.onAir = false;
+    this.seen = { visit: null, leg: null, call: null };
+    this.followTest();
     this.peer.close();
     this.devices.close();
   }
@@ -183,7 +258,7 @@ export class Seat {
 
   private choose(part: Partial<Choices>): void {
     this.choices = { ...this.choices, ...part };
-    sessionStorage.setItem(CHOICES_KEY, JSON.stringify(this.choices));
+    storeChoices(this.role, this.choices);
   }
 
   private async useCamera(on: boolean): Promise<void> {
@@ -202,7 +277,7 @@ export class Seat {
     const { micOn, voiceOnly } = this.choices;
     if (audio) audio.enabled = micOn;
     this.peer.setTracks(audio, video);
-    this.peer.setSending(this.onAir, this.onAir && !voiceOnly && !this.otherVoiceOnly && video !== null);
+    this.peer.setSending(this.onAir, this.onAir && this.wantsVideo);
     // Before the devices were tried there is nothing to tell.
     if (audio || problem)
       this.tell({ microphone: micOn && audio !== null, camera: video !== null, voice_only: voiceOnly });
@@ -218,29 +293,67 @@ export class Seat {
     });
   }
 
-  private report(): void {
-    if (this.peer.state === "none") return;
-    const { sample } = this.peer;
-    // Before it is up there is nothing to say of it; that it was lost is worth saying once it has been.
-    if (this.peer.state !== "connecting") void this.ask("link", { bars: bars(sample), rtt_ms: sample.rttMs });
-    // A refusal or loss of the last word about our media is made good here at the latest.
-    this.settle();
+  /** There is a camera, and nobody has chosen voice only. */
+  private get wantsVideo(): boolean {
+    return !this.choices.voiceOnly && !this.otherMedia?.voice_only && this.devices.view.video !== null;
   }
 
-  private ask: Connection<never, never>["request"] = (event, payload) => {
+  /** A moving picture of the other side should be there. */
+  private get expectsVideo(): boolean {
+    const other = this.otherMedia;
+    if (!this.onAir || this.choices.voiceOnly || !other?.camera || other.voice_only) return false;
+    return (this.receives?.rung ?? MOVING_RUNG) >= MOVING_RUNG;
+  }
+
+  /** A look at the connection: what it costs, what it carries, and what the server should know of it. */
+  private note(reading: Reading, nowMs: number): void {
+    this.usage.note(reading, nowMs);
+    this.carried.note(reading, nowMs);
+    this.reporter.note(reading, this.expectsVideo, nowMs);
+    this.followTest();
+    // Before it is up there is nothing to say of it; that it was lost is worth saying once it has been.
+    if (this.peer.state === "connecting" || !this.reporter.due(nowMs)) return;
+    const { sample } = this.peer;
+    const { wantsVideo, expectsVideo } = this;
+    const media = this.reporter.take({ wantsVideo, expectsVideo }, nowMs);
+    void this.ask("link", { bars: bars(sample), rtt_ms: sample.rttMs, media });
+  }
+
+  private followTest(): void {
+    const { visit, leg, call } = this.seen;
+    const waits = this.role === "patient" && leg !== null && call === null && !this.onAir;
+    const unknown = (this.linkTest?.verdict ?? "measuring") === "measuring";
+    const fresh = () => recall(localStorage, networkType(), Date.now(), FRESH_MS) !== null;
+    const begins = () => this.peer.state === "connected" && !this.choices.voiceOnly && !fresh();
+    this.test.follow(visit, waits && unknown && (this.test.running || begins()));
+  }
+
+  private memory(): LinkMemory | null {
+    const kept = recall(localStorage, networkType(), Date.now());
+    return kept && { up_bps: kept.up_bps, down_bps: kept.down_bps };
+  }
+
+  private closeCall(): void {
+    this.keepLink();
+    this.carried = new Carried();
+    this.peer.limits.forget();
+  }
+
+  /** Remembers what the link has carried, as measured by the server or by this page. */
+  private keepLink(): void {
+    const seen = this.carried.rates;
+    const up_bps = this.onAir ? seen?.up_bps : (this.linkTest?.up_bps ?? seen?.up_bps);
+    const down_bps = this.onAir ? seen?.down_bps : (this.linkTest?.down_bps ?? seen?.down_bps);
+    if (!up_bps || !down_bps) return;
+    const { path } = this.carried;
+    remember(localStorage, { up_bps, down_bps, at_ms: Date.now(), network: networkType(), path });
+  }
+
+  private ask: Connection<never, never>["request"] = (event, payload, timeoutMs) => {
     const connection = this.connection();
     const none = { ok: false, error: { code: "unavailable", message: "not connected", retry_ms: null } } as const;
-    return connection ? connection.request(event, payload) : Promise.resolve(none);
+    return connection ? connection.request(event, payload, timeoutMs) : Promise.resolve(none);
   };
-}
-
-function readChoices(): Choices {
-  const defaults: Choices = { micOn: true, cameraOn: true, voiceOnly: false };
-  try {
-    return { ...defaults, ...JSON.parse(sessionStorage.getItem(CHOICES_KEY) ?? "{}") };
-  } catch {
-    return defaults;
-  }
 }
 
 function newId(): string {

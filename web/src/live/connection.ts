@@ -1,9 +1,12 @@
 import { io, type Socket } from "socket.io-client";
+import { onNetworkChange } from "../media/network.ts";
 import {
   type ChatLine,
   type Closing,
   type ConnectAuth,
   LIVE_PATH,
+  type LimitsView,
+  type LinkTestView,
   type Ok,
   type PatientEmits,
   type Peer,
@@ -32,6 +35,9 @@ export interface Listener<Snapshot, Queue> {
   queue(queue: Queue): void;
   chat(line: ChatLine): void;
   peer(peer: Peer): void;
+  limits(limits: LimitsView): void;
+  /** Only patients have one. */
+  linkTest?(link: LinkTestView): void;
   still(still: StillView): void;
   stillAsked(asked: StillAsked): void;
   link(state: LinkState): void;
@@ -67,18 +73,18 @@ export class Connection<Snapshot extends Sequenced, Queue> {
     private readonly session: Session,
     private readonly legInHand: () => string | null,
     private readonly listener: Listener<Snapshot, Queue>,
-  ) {}
+  ) {
+    onNetworkChange(() => this.moved());
+  }
 
   start(): void {
     this.stopped = false;
-    addEventListener("online", this.nudge);
     document.addEventListener("visibilitychange", this.nudge);
     this.later(0);
   }
 
   stop(): void {
     this.stopped = true;
-    removeEventListener("online", this.nudge);
     document.removeEventListener("visibilitychange", this.nudge);
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
@@ -129,6 +135,22 @@ export class Connection<Snapshot extends Sequenced, Queue> {
     this.attempt = 0;
     this.later(0);
   };
+
+  /** Something else shows that the network is back: tries now what was to be tried later. */
+  hurry(): void {
+    if (this.timer === null) return;
+    this.attempt = 0;
+    this.later(0);
+  }
+
+  /** The device has come onto another network: the socket of the one before is dead and does not know it yet. */
+  private moved(): void {
+    if (this.stopped || this.state === "replaced") return;
+    this.attempt = 0;
+    this.drop();
+    this.tell("trying");
+    this.later(0);
+  }
 
   private later(delayMs: number): void {
     if (this.stopped) return;
@@ -184,6 +206,8 @@ export class Connection<Snapshot extends Sequenced, Queue> {
     socket.on("queue", (queue: Queue) => mine(() => this.listener.queue(queue)));
     socket.on("chat", (line: ChatLine) => mine(() => this.listener.chat(line)));
     socket.on("peer", (peer: Peer) => mine(() => this.listener.peer(peer)));
+    socket.on("limits", (limits: LimitsView) => mine(() => this.listener.limits(limits)));
+    socket.on("link", (link: LinkTestView) => mine(() => this.listener.linkTest?.(link)));
     socket.on("still", (still: StillView) => mine(() => this.listener.still(still)));
     socket.on("still.asked", (asked: StillAsked) => mine(() => this.listener.stillAsked(asked)));
     socket.on("closing", (closing: Closing) =>

@@ -1,3 +1,5 @@
+import { hedged } from "./hedge.ts";
+
 /** Why there is no session: a word of the server, or `offline` when it could not be asked. */
 export type SessionErrorCode =
   | "link_expired"
@@ -26,12 +28,18 @@ interface Exchanged extends Kept {
 const KNOWN = new Set<SessionErrorCode>(["link_expired", "link_invalid", "session_expired", "session_invalid"]);
 const TIMEOUT_MS = 12_000;
 
-async function post(path: string, body: unknown, session?: string): Promise<Record<string, unknown>> {
+async function post(
+  path: string,
+  body: unknown,
+  session?: string,
+  given?: AbortSignal,
+): Promise<Record<string, unknown>> {
   const headers: Record<string, string> = { "Content-Type": "application/json" };
   if (session) headers.Authorization = `Bearer ${session}`;
   let response: Response;
   try {
-    const signal = AbortSignal.timeout?.(TIMEOUT_MS) ?? null;
+    const late = AbortSignal.timeout?.(TIMEOUT_MS);
+    const signal = given && late && AbortSignal.any ? AbortSignal.any([given, late]) : (late ?? given ?? null);
     response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), signal, cache: "no-store" });
   } catch {
     throw new SessionError("offline");
@@ -89,7 +97,10 @@ export class Session {
     const first = this.fresh;
     this.fresh = null;
     if (first) return first;
-    const answer = await post("/api/ticket", {}, this.kept.session);
+    const answer = await hedged(
+      (signal) => post("/api/ticket", {}, this.kept.session, signal),
+      (error) => !(error instanceof SessionError) || error.code !== "offline",
+    );
     return String(answer.ticket);
   }
 

@@ -1,39 +1,61 @@
-import type { LegAnswer, LegOfferAck, LegView, Ok, Refused } from "../protocol.ts";
-import { type Counters, type LinkSample, look } from "./quality.ts";
+import type { LegAnswer, LegOfferAck, LegView, LimitsView, LinkMemory, Ok, Refused, VideoView } from "../protocol.ts";
+import { iceServers } from "./ice.ts";
+import { Limits } from "./limits.ts";
+import { Negotiation, ownKind } from "./negotiation.ts";
+import { onNetworkChange } from "./network.ts";
+import { type LinkSample, look } from "./quality.ts";
+import type { Reading } from "./reading.ts";
 import { Recovery, type Remedy } from "./recovery.ts";
+import { put, type Wish } from "./sender.ts";
+import { startBps } from "./start.ts";
 
-/** What a leg asks of the server. */
+/** What a leg asks of the server, and what it tells its page. */
 export interface PeerAsks {
   answer(answer: LegAnswer): Promise<Ok | Refused>;
-  restart(leg: string, epoch: number): Promise<LegOfferAck | Refused>;
+  restart(leg: string, epoch: number, timeoutMs: number): Promise<LegOfferAck | Refused>;
   renew(leg: string | null): Promise<Ok | Refused>;
   /** The server can be asked now. */
   canAsk(): boolean;
+  /** What this link carried in its last visit. */
+  memory(): LinkMemory | null;
+  /** A look at the connection, every half second. */
+  reading(reading: Reading, nowMs: number): void;
+  /** The connection of those readings is gone. */
+  closed(): void;
+  /** Media flows again after it did not. */
+  recovered(): void;
+  changed(): void;
 }
 
 export type LegState = "none" | "connecting" | "connected" | "lost";
 
-/** Own audio and video go up, and the first other participant comes down, in the first two m-lines. */
-export const OWN_AUDIO_MID = "0";
-export const OWN_VIDEO_MID = "1";
-
 const WATCH_MS = 500;
 /** While media flows the relay reports at least once a second; so many looks without a byte are a dead link. */
 const STALL_LOOKS = 5;
+/** Whoever does not answer for so long, and four round trips, is not there. */
+const ASK_MS = 4_000;
+/** A round trip of seconds is a queue that passes, and must not put repairs off for minutes. */
+const LONGEST_RTT_MS = 3_000;
 
 type Offer = Pick<LegOfferAck, "leg" | "epoch" | "restart" | "sdp">;
 type Carried = Pick<LegView, "leg" | "epoch" | "restart">;
+type Tracks = { audio: MediaStreamTrack | null; video: MediaStreamTrack | null };
+/** A picture of the link test, sent in place of the camera's while nobody is there to see it. */
+export type TestVideo = { track: MediaStreamTrack; shape: VideoView };
 
 /**
- * The page's end of its leg: answers the server's offers, holds the tracks, and repairs the connection.
+ * The page's end of its leg: answers the server's offers, holds the tracks, obeys the limits, repairs the connection.
  *
- * The server offers with all m-lines and its candidates in it (it is ICE-lite), so there are no ICE servers, nothing is
- * trickled, and one answer is all there is. Own tracks are attached before the answer but send nothing until
- * `setSending`: when the visit is accepted there is nothing left to negotiate.
+ * The server offers with all m-lines and its candidates in it (it is ICE-lite), so nothing is trickled and one answer is
+ * all there is. Own tracks are attached before the answer but send nothing until `setSending`: when the visit is
+ * accepted there is nothing left to negotiate.
  */
 export class Peer {
+  readonly limits = new Limits();
   private connection: RTCPeerConnection | null = null;
+  private negotiation: Negotiation | null = null;
   private carried: Carried | null = null;
+  private servers: LegView["ice_servers"] = [];
   /** Answer to the newest offer, until the server has it. */
   private unsent: LegAnswer | null = null;
   private sendingAnswer = false;
@@ -41,29 +63,25 @@ export class Peer {
   private applied: Promise<void> = Promise.resolve();
   private recovery = new Recovery(0);
   private watch: ReturnType<typeof setInterval> | null = null;
-  private tracks: { audio: MediaStreamTrack | null; video: MediaStreamTrack | null } = { audio: null, video: null };
+  private tracks: Tracks = { audio: null, video: null };
   private sending = { audio: false, video: false };
-  private counters: Counters | null = null;
+  private test: TestVideo | null = null;
+  /** The picture's shape as applied; null: none is sent. */
+  private shown: VideoView | null = null;
+  private startBps: number | null = null;
+  private counters: Reading | null = null;
   /** Looks in a row in which nothing had arrived. Counted in looks, so that a throttled timer is no silence. */
   private silentLooks = 0;
+  private wasLost = false;
+  private askMs = 0;
   private streams = new Map<string, MediaStream>();
   sample: LinkSample = { connected: false, rttMs: null, loss: null };
   /** Frames of the other side were decoded since the look before. */
   framesFlow = false;
 
-  constructor(
-    private readonly asks: PeerAsks,
-    private readonly changed: () => void,
-  ) {
-    addEventListener("online", this.networkChanged);
-    // `type` changes when a phone moves between wifi and mobile; the other fields change all the time.
-    const network = (navigator as { connection?: EventTarget & { type?: string } }).connection;
-    let type = network?.type;
-    network?.addEventListener?.("change", () => {
-      if (type === network.type) return;
-      type = network.type;
-      this.networkChanged();
-    });
+  constructor(private readonly asks: PeerAsks) {
+    // Later, so that the live connection has heard of it too and is not taken for alive.
+    onNetworkChange(() => setTimeout(() => this.networkChanged(), 0));
   }
 
   /** Id of the leg this page still holds, for the connect: null after a load or when the connection is beyond use. */
@@ -79,32 +97,56 @@ export class Peer {
     return state === "new" || state === "connecting" ? "connecting" : "lost";
   }
 
+  /** The browser's own estimate of the uplink, bit/s. */
+  get outBps(): number | null {
+    return this.counters?.outBps ?? null;
+  }
+
   /** Follows the snapshot: a new leg, an ICE restart, an answer that did not arrive, or no leg at all. */
   follow(view: LegView | null, first: boolean): void {
     if (!view) {
       this.close();
       return;
     }
+    if (view.ice_servers?.length) this.servers = view.ice_servers;
     const same = this.carried?.leg === view.leg && this.carried.epoch === view.epoch;
     if (view.sdp === null) {
       // The server believes that this page holds the leg. If it does not, it needs a new one.
       if (!same && first && !this.connection) void this.asks.renew(view.leg);
-      return;
-    }
-    if (same && this.carried?.restart === view.restart) void this.sendAnswer();
+    } else if (same && this.carried?.restart === view.restart) void this.sendAnswer();
     else this.take(view as Offer);
+    // The server is back: what waited for it is asked now, not at the next look.
+    if (first) this.step();
+  }
+
+  /** The server has said what to send. */
+  hear(limits: LimitsView): void {
+    this.limits.hear(limits);
+    this.settle();
   }
 
   setTracks(audio: MediaStreamTrack | null, video: MediaStreamTrack | null): void {
     if (this.tracks.audio === audio && this.tracks.video === video) return;
     this.tracks = { audio, video };
+    this.settle();
     void this.apply();
   }
 
   setSending(audio: boolean, video: boolean): void {
-    if (this.sending.audio === audio && this.sending.video === video) return;
-    this.sending = { audio, video };
-    this.silentLooks = 0;
+    this.limits.setOnAir(audio, Date.now());
+    if (this.sending.audio !== audio || this.sending.video !== video) {
+      this.sending = { audio, video };
+      this.silentLooks = 0;
+      void this.apply();
+    }
+    this.settle();
+  }
+
+  /** Sends the test's picture, until it is null or the visit is on. */
+  setTest(test: TestVideo | null): void {
+    if (this.test === test) return;
+    this.test = test;
+    this.settle();
     void this.apply();
   }
 
@@ -134,15 +176,20 @@ export class Peer {
     this.watch = null;
     const open = this.connection;
     this.connection = null;
+    this.negotiation = null;
     this.carried = null;
     this.unsent = null;
+    this.counters = null;
+    this.shown = null;
+    this.startBps = null;
     this.streams.clear();
     this.sample = { connected: false, rttMs: null, loss: null };
     this.framesFlow = false;
     if (!open) return;
     open.onconnectionstatechange = null;
     open.close();
-    this.changed();
+    this.asks.closed();
+    this.asks.changed();
   }
 
   private take(offer: Offer): void {
@@ -151,42 +198,43 @@ export class Peer {
       this.close();
       this.open();
     }
-    const connection = this.connection;
-    if (!connection) return;
+    const { connection, negotiation } = this;
+    if (!connection || !negotiation) return;
     // Noted at once, so that further snapshots with this offer do not start over.
     this.carried = { leg: offer.leg, epoch: offer.epoch, restart: offer.restart };
     this.unsent = null;
-    this.work = this.work.then(() => this.negotiate(connection, offer)).catch(() => this.broken(connection));
-    this.changed();
+    this.work = this.work
+      .then(() => this.negotiate(connection, negotiation, offer))
+      .catch(() => this.broken(connection));
+    this.asks.changed();
   }
 
   private open(): void {
-    const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: iceServers(this.servers) });
     this.connection = connection;
-    this.counters = null;
+    this.negotiation = new Negotiation(connection);
     this.recovery = new Recovery(Date.now());
+    this.startBps = startBps(this.wantedVideo(), this.limits.voice, this.asks.memory());
     connection.onconnectionstatechange = () => {
       this.silentLooks = 0;
       this.step();
-      this.changed();
+      this.asks.changed();
     };
     this.watch = setInterval(() => this.step(), WATCH_MS);
   }
 
-  private async negotiate(connection: RTCPeerConnection, offer: Offer): Promise<void> {
+  private async negotiate(connection: RTCPeerConnection, negotiation: Negotiation, offer: Offer): Promise<void> {
     if (connection !== this.connection || connection.signalingState === "closed") return;
-    await connection.setRemoteDescription({ type: "offer", sdp: offer.sdp });
-    for (const transceiver of connection.getTransceivers()) {
-      if (ownKind(transceiver)) transceiver.direction = "sendrecv";
-    }
-    // Not waited for: tracks need no negotiation, and opening a camera may keep the browser busy for a while.
+    // Held back before the description says that they are sent.
     void this.apply();
-    await connection.setLocalDescription(await connection.createAnswer());
-    const sdp = connection.localDescription?.sdp;
+    const sdp = await negotiation.answer(offer.sdp, { voice: this.limits.voice, startBps: this.startBps });
     if (connection !== this.connection || !sdp) return;
-    this.unsent = { leg: offer.leg, epoch: offer.epoch, restart: offer.restart, sdp };
-    this.changed();
-    await this.sendAnswer();
+    this.unsent = { leg: offer.leg, epoch: offer.epoch, restart: offer.restart, sdp, memory: this.asks.memory() };
+    // Not waited for: tracks need no negotiation, and opening a camera may keep the browser busy for a while.
+    this.settle();
+    void this.apply();
+    this.asks.changed();
+    void this.sendAnswer();
   }
 
   /** Sends the newest answer unless the server has it or it is on its way. Repeating it changes nothing there. */
@@ -194,9 +242,14 @@ export class Peer {
     const answer = this.unsent;
     if (!answer || this.sendingAnswer) return;
     this.sendingAnswer = true;
+    const fromMs = Date.now();
     const result = await this.asks.answer(answer);
     this.sendingAnswer = false;
     if (answer !== this.unsent) return void this.sendAnswer();
+    if (result.ok) {
+      this.askMs = Date.now() - fromMs;
+      this.recovery.answered(Date.now());
+    }
     // Unanswered: kept for the snapshot after the reconnect. Refused: the recovery asks for a new leg in time.
     if (result.ok || result.error.code !== "unavailable") this.unsent = null;
   }
@@ -205,30 +258,83 @@ export class Peer {
     if (connection === this.connection) this.renew();
   }
 
-  /** Puts tracks and "sends or not" onto the two own transceivers, of whatever connection there is now. */
+  private wantedVideo(): VideoView | null {
+    if (this.sending.video) return this.limits.video(Date.now());
+    return this.sending.audio ? null : (this.test?.shape ?? null);
+  }
+
+  /** Brings voice and picture in line with the limits. */
+  private settle(): void {
+    const wanted = this.wantedVideo();
+    // A picture that begins goes where the browser's own control thinks it can, so that is set right before.
+    if (wanted && !this.shown) this.startBps = startBps(wanted, this.limits.voice, null, this.outBps) ?? this.startBps;
+    else if (JSON.stringify(wanted) !== JSON.stringify(this.shown)) {
+      this.shown = wanted;
+      void this.apply();
+    }
+    this.work = this.work.then(() => this.reshape()).catch(() => undefined);
+  }
+
+  private async reshape(): Promise<void> {
+    const changed = await this.negotiation?.reshape({ voice: this.limits.voice, startBps: this.startBps });
+    const wanted = this.wantedVideo();
+    const begins = wanted !== null && this.shown === null;
+    if (begins) this.shown = wanted;
+    // A renegotiation may take a chosen codec back.
+    if (begins || (changed && this.shown)) void this.apply();
+  }
+
+  /** Puts tracks, shapes and "sends or not" onto the two own senders, of whatever connection there is now. */
   private apply(): Promise<void> {
     // One after the other: setParameters refuses parameters that are older than another call's.
     this.applied = this.applied.then(async () => {
       for (const transceiver of this.connection?.getTransceivers() ?? []) {
         const kind = ownKind(transceiver);
-        if (!kind) continue;
         // It fails when the connection is closed meanwhile; the next one gets the same tracks.
-        await put(transceiver, this.tracks[kind], this.sending[kind]).catch(() => undefined);
+        if (kind) await put(transceiver.sender, this.wish(kind)).catch(() => undefined);
       }
     });
     return this.applied;
   }
 
-  private readonly networkChanged = (): void => {
-    this.remedy(this.connection && this.recovery.networkChanged(Date.now(), this.asks.canAsk()));
-  };
+  private wish(kind: "audio" | "video"): Wish {
+    if (kind === "audio") return { track: this.tracks.audio, sends: this.sending.audio, video: null };
+    const track = this.sending.audio ? this.tracks.video : (this.test?.track ?? this.tracks.video);
+    const may = this.sending.audio ? this.sending.video : this.test !== null;
+    return { track, sends: may && this.shown !== null, video: this.shown };
+  }
+
+  private networkChanged(): void {
+    if (!this.connection) return;
+    this.recovery.networkChanged(Date.now());
+    this.step();
+  }
 
   private step(): void {
     const connection = this.connection;
     if (!connection) return;
-    const nowMs = Date.now();
     void this.lookAgain(connection);
-    this.remedy(this.recovery.step(nowMs, connection.connectionState, this.stalled, this.asks.canAsk()));
+    const { state } = this;
+    if (state === "connected" && this.wasLost) this.asks.recovered();
+    this.wasLost = state === "lost";
+    this.settleDefault();
+    this.remedy(
+      this.recovery.step(Date.now(), {
+        state: connection.connectionState,
+        stalled: this.stalled,
+        canAsk: this.asks.canAsk(),
+        rttMs: this.rttMs,
+      }),
+    );
+  }
+
+  /** Without a word of the server the picture starts by the clock. */
+  private settleDefault(): void {
+    if (this.sending.video && !this.shown && this.wantedVideo()) this.settle();
+  }
+
+  private get rttMs(): number {
+    return Math.min(LONGEST_RTT_MS, Math.max(this.sample.rttMs ?? 0, this.askMs));
   }
 
   private get stalled(): boolean {
@@ -242,9 +348,12 @@ export class Peer {
       this.renew();
       return;
     }
-    void this.asks.restart(carried.leg, carried.epoch).then((answer) => {
+    void this.asks.restart(carried.leg, carried.epoch, ASK_MS + 4 * this.rttMs).then((answer) => {
       const current = this.carried?.leg === carried.leg && this.carried.epoch === carried.epoch;
-      if (answer.ok && current && answer.restart > (this.carried?.restart ?? 0)) this.take(answer);
+      if (!current) return;
+      if (!answer.ok) {
+        if (answer.error.code !== "unavailable") this.recovery.restartRefused();
+      } else if (answer.restart > (this.carried?.restart ?? 0)) this.take(answer);
     });
   }
 
@@ -258,32 +367,7 @@ export class Peer {
     this.framesFlow = before !== null && counters.framesDecoded > before.framesDecoded;
     this.counters = counters;
     this.sample = { ...sample, connected: sample.connected && !this.stalled };
-    this.changed();
+    this.asks.reading(counters, Date.now());
+    this.asks.changed();
   }
-}
-
-function ownKind({ mid }: RTCRtpTransceiver): "audio" | "video" | null {
-  return mid === OWN_AUDIO_MID ? "audio" : mid === OWN_VIDEO_MID ? "video" : null;
-}
-
-/** Nothing may be sent before the visit is on, so sending ends before a track changes and begins after it. */
-async function put({ sender }: RTCRtpTransceiver, track: MediaStreamTrack | null, sends: boolean): Promise<void> {
-  const mayHold = sends || (await activate(sender, false));
-  // A browser that cannot hold back a track that it has is not given it yet.
-  const held = mayHold ? track : null;
-  if (sender.track !== held) await sender.replaceTrack(held);
-  if (sends) await activate(sender, true);
-}
-
-/** Says whether the sender sends what it has; false where the browser does not offer that. */
-async function activate(sender: RTCRtpSender, active: boolean): Promise<boolean> {
-  const parameters = sender.getParameters();
-  const encoding = parameters.encodings?.[0];
-  if (!encoding) return false;
-  if (encoding.active === active) return true;
-  encoding.active = active;
-  return sender.setParameters(parameters).then(
-    () => true,
-    () => false,
-  );
 }

@@ -87,9 +87,11 @@ export class PatientApp {
           this.update(this.snapshot && withChat(this.snapshot, line));
         },
         peer: (peer) => {
-          this.seat.heard(peer.media);
+          this.seat.heard(peer);
           this.update(this.snapshot && withPeer(this.snapshot, peer));
         },
+        limits: (limits) => this.seat.hearLimits(limits),
+        linkTest: (link) => this.seat.hearLink(link),
         still: (still) => this.stills.heard(still),
         stillAsked: (asked) => this.stills.asked(asked),
         link: (link) => {
@@ -168,7 +170,7 @@ export class PatientApp {
     if (snapshot.nurse) sessionStorage.setItem(NURSE_KEY, JSON.stringify([snapshot.visit, snapshot.nurse]));
     this.local = settlePresence(this.local, snapshot);
     const onAir = isOnAir(this.view.screen);
-    this.seat.follow(snapshot.leg, snapshot.call, onAir, first);
+    this.seat.follow(snapshot, onAir, first);
     this.changed();
   }
 
@@ -196,7 +198,7 @@ export class PatientApp {
   private entered(screen: Screen, from: Screen): void {
     this.wake.want(screen === "wait" || screen === "call");
     const snapshot = this.snapshot;
-    if (snapshot && screen !== "replaced") this.seat.follow(snapshot.leg, snapshot.call, isOnAir(screen), false);
+    if (snapshot && screen !== "replaced") this.seat.follow(snapshot, isOnAir(screen), false);
     if (needsDevices(screen)) {
       const { audio, opening } = this.seat.devices.view;
       if (!audio && !opening) void this.seat.prepare();

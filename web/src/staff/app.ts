@@ -76,9 +76,10 @@ export class StaffApp {
           this.update(this.snapshot && withChat(this.snapshot, line));
         },
         peer: (peer) => {
-          this.seat.heard(peer.media);
+          this.seat.heard(peer);
           this.update(this.snapshot && withPeer(this.snapshot, peer));
         },
+        limits: (limits) => this.seat.hearLimits(limits),
         still: (still) => this.stills.heard(still),
         stillAsked: (asked) => this.stills.asked(asked),
         link: (link) => {
@@ -177,7 +178,7 @@ export class StaffApp {
     if (snapshot.offer) this.tested = snapshot.offer.link;
     else if (!snapshot.call) this.tested = null;
     this.snapshot = snapshot;
-    this.seat.follow(snapshot.leg, snapshot.call, onAir(snapshot), first);
+    this.seat.follow(snapshot, onAir(snapshot), first);
     this.changed();
   }
 

@@ -1,0 +1,45 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { HEDGE_EVERY_MS, HEDGE_TRIES, hedged } from "../src/live/hedge.ts";
+
+const never = () => new Promise<string>(() => undefined);
+const passing = () => false;
+
+describe("hedged", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it("asks once when the answer comes", async () => {
+    const attempt = vi.fn(async () => "yes");
+    await expect(hedged(attempt, passing)).resolves.toBe("yes");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(attempt).toHaveBeenCalledTimes(1);
+  });
+
+  it("takes the answer of a fresh try while the first hangs in a cut, and gives the first up", async () => {
+    let first: AbortSignal | undefined;
+    const attempt = vi.fn((signal: AbortSignal) => {
+      first ??= signal;
+      return attempt.mock.calls.length === 3 ? Promise.resolve("third") : never();
+    });
+    const answer = hedged(attempt, passing);
+    await vi.advanceTimersByTimeAsync(2 * HEDGE_EVERY_MS);
+    await expect(answer).resolves.toBe("third");
+    expect(first?.aborted).toBe(true);
+  });
+
+  it("keeps to its number of tries", async () => {
+    const attempt = vi.fn(never);
+    void hedged(attempt, passing);
+    await vi.advanceTimersByTimeAsync(20 * HEDGE_EVERY_MS);
+    expect(attempt).toHaveBeenCalledTimes(HEDGE_TRIES);
+  });
+
+  it("fails at once when nothing else is under way, and for good when the failure is final", async () => {
+    await expect(hedged(() => Promise.reject(new Error("offline")), passing)).rejects.toThrow("offline");
+    const attempt = vi.fn(() => (attempt.mock.calls.length === 1 ? never() : Promise.reject(new Error("expired"))));
+    const answer = hedged(attempt, () => true);
+    const refused = expect(answer).rejects.toThrow("expired");
+    await vi.advanceTimersByTimeAsync(HEDGE_EVERY_MS);
+    await refused;
+  });
+});
