@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from media import extension
 from media.allocation import Allocator, Sender, Share, repeats
-from media.control import MAX_RUNG_STEPS, ClientReport, Limits, LinkHint, RungStep, VideoCodec
+from media.control import MAX_RUNG_STEPS, ClientReport, Limits, LinkHint, LinkState, RungStep, VideoCodec
 from media.controller import Controller, Receiver, Way
+from media.estimator import Estimator
 from media.sdp import PAYLOAD_TYPES, VIDEO_PTS
 from media.shapes import voice_bps
 
@@ -267,6 +268,19 @@ class Conductor:
             self.steps.append(step)
             del self.steps[:-MAX_RUNG_STEPS]
         self._tell(self._leg, limits)
+
+
+def link_state(estimator: Estimator, waiting_s: float) -> LinkState:
+    """An estimate as the control API tells it; `waiting_s` is the relay's own queue."""
+    return LinkState(
+        rate_bps=int(estimator.estimate_bps),
+        carried_bps=int(estimator.acked_bps),
+        known=estimator.known,
+        loss=round(estimator.loss, 3),
+        queue_ms=round(1000 * estimator.queue_s, 1),
+        waiting_ms=round(1000 * waiting_s, 1),
+        overusing=estimator.overusing,
+    )
 
 
 def pause(leg: Leg, other: Leg, *, hold: bool) -> None:

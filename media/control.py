@@ -342,6 +342,21 @@ class TrackStats(Message):
     fraction_lost: float = 0.0
 
 
+class LinkState(Message):
+    """One direction of a leg's link as the relay estimates it."""
+
+    rate_bps: int
+    carried_bps: int
+    """What came through of late."""
+    known: bool
+    loss: float
+    queue_ms: float
+    """How long packets stand before the link."""
+    waiting_ms: float = 0.0
+    """How long they stand in the relay before that."""
+    overusing: bool
+
+
 class LegStats(Message):
     """A leg as it is now. Times in seconds, rates in bit/s; None where nothing is known yet."""
 
@@ -356,6 +371,10 @@ class LegStats(Message):
     rtt_s: float | None
     remb_bps: int | None
     idle_s: float
+    up: LinkState | None = None
+    down: LinkState | None = None
+    """Its links as estimated now; None where the browser does not count packets."""
+    limits: Limits | None = None
     received: list[TrackStats]
     sent: list[TrackStats]
     limits: Limits | None = None

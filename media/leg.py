@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Literal
 
 from media.answer import Answer
-from media.conductor import Conductor
+from media.conductor import Conductor, link_state
 from media.control import LegStats, Limits, TrackStats
 from media.downlink import Downlink
 from media.dtls import Certificate, Dtls, DtlsError
@@ -414,6 +414,11 @@ class Leg:
             rtt_s=self.end.rtt_s if self.feedback.round_trip_known else None,
             remb_bps=self.feedback.told_bps,
             idle_s=max(0.0, now_s - self.end.heard_s),
+            up=None if self.end.uplink is None else link_state(self.end.uplink.estimator, 0.0),
+            down=None
+            if self.end.outlet is None
+            else link_state(self.downlink.estimator, self.end.outlet.pacer.queue_s),
+            limits=self.conductor.controller.limits,
             received=received,
             sent=sent,
         )
