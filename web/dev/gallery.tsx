@@ -1,7 +1,9 @@
 // Every screen with invented data, for looking at: `npx vite`, then /dev/gallery.html?screen=NAME. Not in the product.
 import { render } from "preact";
+import { useEffect, useState } from "preact/hooks";
 import "../src/styles/puente.css";
 import "../src/styles/product.css";
+import { DeviceMenu } from "../src/call/devicemenu.tsx";
 import type { Seat, SeatView } from "../src/call/seat.ts";
 import type { MediaProblem } from "../src/media/devices.ts";
 import { AfterScreen, LeftScreen } from "../src/patient/after.tsx";
@@ -9,13 +11,15 @@ import type { PatientApp, PatientView } from "../src/patient/app.ts";
 import { CheckScreen, ConsentScreen, DeclinedScreen } from "../src/patient/before.tsx";
 import { CallScreen } from "../src/patient/call.tsx";
 import { WaitScreen } from "../src/patient/wait.tsx";
-import type { CallView, PatientSnapshot, StaffSnapshot } from "../src/protocol.ts";
+import type { CallView, LimitsView, LinkTestView, PatientSnapshot, StaffSnapshot, Verdict } from "../src/protocol.ts";
 import type { StaffApp, StaffView } from "../src/staff/app.ts";
 import { NurseCallScreen } from "../src/staff/call.tsx";
 import { StaffFrame } from "../src/staff/frame.tsx";
 import { HomeScreen } from "../src/staff/home.tsx";
 import { OfferDialog } from "../src/staff/offer.tsx";
 import { WrapupScreen } from "../src/staff/wrapup.tsx";
+import type { ReceivedStill } from "../src/still/receiver.ts";
+import type { StillsView } from "../src/still/stills.ts";
 import { loadWords } from "../src/words/index.ts";
 
 function picture(hue: number): MediaStreamTrack {
@@ -99,6 +103,7 @@ const call: CallView = {
   peer_bars: 3,
   sends: null,
   receives: null,
+  stills: [],
   interruption: null,
   chat: [
     { id: "1", sender: "nurse", text: "Buenos días. ¿Me oye bien?", at_ms: now - 60_000 },
@@ -198,6 +203,51 @@ const offer = {
   ring_ms: 20_000,
 };
 
+const limits = (rung: number, part: Partial<LimitsView> = {}): LimitsView => ({
+  rung,
+  why: "clear",
+  whose: "none",
+  audio: { frame_ms: 60, bitrate_bps: 16_000, red: false, dtx: true },
+  video: null,
+  stills_bps: 12_000,
+  since_ms: now,
+  ...part,
+});
+const tested = (verdict: Verdict): LinkTestView => ({
+  verdict,
+  up_bps: 90_000,
+  down_bps: 200_000,
+  rtt_ms: 400,
+  loss: 0.02,
+});
+
+/** A page of writing, as a photograph of one would be. */
+function paper(): string {
+  const canvas = document.createElement("canvas");
+  canvas.width = 800;
+  canvas.height = 600;
+  const pen = canvas.getContext("2d");
+  if (pen) {
+    pen.fillStyle = "#7d8a7f";
+    pen.fillRect(0, 0, 800, 600);
+    pen.fillStyle = "#f4f1e8";
+    pen.fillRect(180, 30, 440, 560);
+    pen.fillStyle = "#333";
+    pen.font = "22px serif";
+    for (let i = 0; i < 18; i++) pen.fillText("Tomar una tableta cada ocho horas", 215, 80 + i * 28);
+  }
+  return canvas.toDataURL("image/jpeg");
+}
+
+const photo = paper();
+const received: ReceivedStill[] = [
+  { id: "coming", kind: "view", width: 480, height: 270, atMs: now, share: 0.42, url: null },
+  { id: "view", kind: "view", width: 480, height: 270, atMs: now - 6_000, share: 1, url: photo },
+  { id: "doc", kind: "document", width: 1280, height: 960, atMs: now - 75_000, share: 1, url: photo },
+];
+const noStills: StillsView = { received: [], waiting: false, prompt: null, word: null, sending: null };
+let stills: StillsView = noStills;
+
 const act = () => undefined;
 const seat = new Proxy({}, { get: (_, key) => (key === "devices" || key === "peer" ? seat : act) }) as Seat;
 const asPatient = (status: string) =>
@@ -207,13 +257,20 @@ const asPatient = (status: string) =>
       get: (_, key) =>
         key === "status"
           ? status
-          : key === "seat"
-            ? { ...seat, peer: { state: status === "reconnecting" ? "lost" : "connected" } }
-            : act,
+          : key === "stills"
+            ? { view: stills }
+            : key === "seat"
+              ? { ...seat, peer: { state: status === "reconnecting" ? "lost" : "connected" } }
+              : act,
     },
   ) as PatientApp;
 const asStaff = (status: string) =>
-  new Proxy({}, { get: (_, key) => (key === "status" ? status : key === "seat" ? seat : act) }) as StaffApp;
+  new Proxy(
+    {},
+    {
+      get: (_, key) => (key === "status" ? status : key === "seat" ? seat : key === "stills" ? { view: stills } : act),
+    },
+  ) as StaffApp;
 const pc = (
   status: string,
   part: Partial<CallView> = {},
@@ -228,12 +285,87 @@ const nv = (view: StaffView, inner: preact.ComponentChildren) => (
 const home = (view: StaffView, sv = seatView()) =>
   nv(view, <HomeScreen app={asStaff("connected")} view={view} seat={sv} />);
 const nurseCall = (status: string, part: Partial<CallView> = {}, sv = seatView()) => {
-  const view = staff({ state: "busy", call_state: "in_call", call: { ...call, ...part } });
+  const view = {
+    ...staff({ state: "busy", call_state: "in_call", call: { ...call, ...part } }),
+    tested: tested("voice"),
+  };
   return nv(view, <NurseCallScreen app={asStaff(status)} view={view} seat={sv} />);
 };
 const lost = { who: "patient", since_ms: now, until_ms: now + 300_000 } as const;
 
+/** First one, then the other, as when the link changes. */
+function Changing({ first, then }: { first: preact.ComponentChildren; then: preact.ComponentChildren }) {
+  const [changed, setChanged] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setChanged(true), 500);
+    return () => clearTimeout(timer);
+  }, []);
+  return <>{changed ? then : first}</>;
+}
+const withStills = (part: Partial<StillsView>, draw: () => preact.ComponentChildren) => () => {
+  stills = { ...noStills, ...part };
+  return draw();
+};
+const waiting = (part: Partial<SeatView>, queue = { position: 3, waiting: 5 }) => (
+  <WaitScreen app={asPatient("connected")} view={patient({ state: "waiting", queue })} seat={seatView(part)} />
+);
+const full = { sends: limits(5), receives: limits(5), usedBytes: 12_400_000, bytesPerMinute: 3_900_000 };
+const onStills = {
+  bars: 2,
+  sends: limits(2, { why: "rate", whose: "own" }),
+  receives: limits(2, { why: "rate", whose: "own" }),
+  usedBytes: 2_400_000,
+  bytesPerMinute: 300_000,
+};
+const stillsForNurse = { ...onStills, sends: limits(2, { why: "rate", whose: "other" }), receives: limits(2) };
+
 const screens: Record<string, () => preact.ComponentChildren> = {
+  "p-wait-testing": () => waiting({ testing: true }),
+  "p-wait-video": () => waiting({ linkTest: tested("video") }),
+  "p-wait-voice": () =>
+    waiting({ linkTest: tested("voice"), voiceOnly: true, devices: { ...seatView().devices, video: null } }),
+  "p-wait-phone": () => waiting({ linkTest: tested("phone"), bars: 1 }),
+  "p-call-small": () => (
+    <Changing
+      first={pc("connected", {}, full)}
+      then={pc("connected", {}, { ...full, bars: 2, receives: limits(4, { why: "rate", whose: "own" }) })}
+    />
+  ),
+  "p-call-stills": withStills({ received }, () => (
+    <Changing first={pc("connected", {}, full)} then={pc("connected", {}, onStills)} />
+  )),
+  "p-call-first-still": withStills({}, () => pc("connected", {}, onStills)),
+  "p-call-link-voice": () => (
+    <Changing
+      first={pc("connected", {}, full)}
+      then={pc(
+        "connected",
+        {},
+        { ...full, bars: 1, sends: limits(1, { why: "loss" }), receives: limits(1, { why: "loss" }) },
+      )}
+    />
+  ),
+  "p-call-deferred": () => pc("connected", {}, { bars: 0, sends: limits(0), receives: limits(0) }),
+  "p-call-sending": withStills({ sending: 0.37, word: { key: "sending", atMs: now } }, () => pc("connected", {}, full)),
+  "p-photo": withStills({ prompt: { step: "count", track: video, own: false } }, () => pc("connected", {}, full)),
+  "p-photo-ask": withStills({ prompt: { step: "ask" } }, () => pc("connected", {}, full)),
+  "p-data": () => <DeviceMenu seat={seat} view={seatView(full)} close={act} testSound={act} data />,
+  "n-offer-voice": () => {
+    const view = staff({ state: "offered", offer: { ...offer, link: tested("voice") } });
+    return nv(view, [
+      <HomeScreen key="h" app={asStaff("x")} view={view} seat={seatView()} />,
+      <OfferDialog key="o" app={asStaff("x")} view={view} offer={{ ...offer, bars: 2, link: tested("voice") }} />,
+    ]);
+  },
+  "n-call-stills": withStills({ received }, () => (
+    <Changing
+      first={nurseCall("connected", {}, seatView(full))}
+      then={nurseCall("connected", {}, seatView(stillsForNurse))}
+    />
+  )),
+  "n-call-asked": withStills({ received, waiting: true, word: { key: "asked", atMs: now } }, () =>
+    nurseCall("connected", {}, seatView(full)),
+  ),
   "p-consent": () => <ConsentScreen app={asPatient("connected")} />,
   "p-declined": () => <DeclinedScreen app={asPatient("connected")} />,
   "p-check": () => <CheckScreen app={asPatient("connected")} view={patient()} seat={seatView()} />,

@@ -257,6 +257,7 @@ class FakeStore {
       return { ok: true, id, offset, data: bytes.slice(offset, offset + 1_000).buffer };
     }) as never,
     canAsk: () => this.up,
+    pieceBytes: () => 1_024,
     sleep: async () => {
       this.asleep += 1;
       this.onSleep?.();
@@ -264,6 +265,7 @@ class FakeStore {
     },
     show: (bytes) => `blob:${bytes.length}:${bytes[1]}`,
     forget: (url) => this.gone.push(url),
+    whole: () => undefined,
     changed: () => undefined,
   });
 
@@ -343,6 +345,19 @@ describe("the receiver", () => {
     store.receiver.heard(store.view("unknown", 2));
     await settled(() => store.receiver.stills.length === 0);
     expect(store.wants.length).toBeLessThan(100);
+  });
+
+  it("does not fetch again what a snapshot still names", async () => {
+    const store = new FakeStore();
+    for (const id of ["old", "new"]) store.put(id);
+    store.receiver.heard(store.view("new", 2));
+    store.receiver.heard(store.view("old", 1));
+    await settled(() => store.receiver.stills.length === 1 && store.url("new") !== null);
+    const wants = store.wants.length;
+    for (const id of ["old", "new"]) store.receiver.heard(store.view(id, id === "new" ? 2 : 1));
+    await settled(() => true);
+    expect(store.wants).toHaveLength(wants);
+    expect(store.receiver.stills.map((one) => one.id)).toEqual(["new"]);
   });
 
   it("takes no still that is larger than the protocol allows", () => {

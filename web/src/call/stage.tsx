@@ -90,8 +90,10 @@ export function Viewport(props: {
   const moving = wanted && picture === "video";
   const instead = wanted && picture === "still" ? still : null;
   const deferred = status === "connected" && rung(view, call) === 0;
+  const theirs = view.receives?.rung ?? 5;
+  const small = moving && (theirs === 3 || theirs === 4) ? theirs : undefined;
   return (
-    <div class={props.fit ? "grow viewport whole" : "grow viewport"} data-testid="call-remote-video">
+    <div class={props.fit ? "grow viewport whole" : "grow viewport"} data-small={small} data-testid="call-remote-video">
       <RemoteVideo stream={view.remote} shown={moving || status === "connecting"} label={words.call.remote(name)} />
       {props.top}
       <Told name={givenName(name)} view={view} call={call} status={status} stills={stills} />

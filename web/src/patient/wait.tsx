@@ -83,16 +83,18 @@ function LinkTest({ app, seat }: { app: PatientApp; seat: SeatView }) {
       data-verdict={verdict}
     >
       <Icon name={verdict === "measuring" ? "wifi" : verdict === "video" ? "ok" : "wifi"} />
-      <p class="grow">
-        <b>{verdict === "measuring" ? word.testing : word[verdict]}</b>
-        <br />
-        <span class="s">{verdict === "measuring" ? word.testingText : word[`${verdict}Text`]}</span>
-      </p>
-      {verdict === "measuring" && (
-        <button type="button" class="btn quiet slim" onClick={() => app.seat.skipTest()} data-testid="skip-test">
-          {word.skip}
-        </button>
-      )}
+      <div class="grow col tiny">
+        <p>
+          <b>{verdict === "measuring" ? word.testing : word[verdict]}</b>
+          <br />
+          <span class="s">{verdict === "measuring" ? word.testingText : word[`${verdict}Text`]}</span>
+        </p>
+        {verdict === "measuring" && (
+          <button type="button" class="btn alt slim fit" onClick={() => app.seat.skipTest()} data-testid="skip-test">
+            {word.skip}
+          </button>
+        )}
+      </div>
     </section>
   );
 }

@@ -85,6 +85,13 @@ export function pieceBytes(rateBps: number): number {
   return Math.round(Math.min(PIECE_BYTES.most, Math.max(PIECE_BYTES.least, (rateBps * PIECE_S) / 8)));
 }
 
+/** How much is fetched at once, by the rung of what comes: on a thin link the voice waits for no more than this. */
+const FETCH_BYTES = [1_024, 1_024, 2_048, 4_096, 16_384, 16_384];
+
+export function fetchBytes(rung: number | null): number {
+  return FETCH_BYTES[rung ?? 5] ?? PIECE_BYTES.least;
+}
+
 /** How long after the start of a piece the next may start, ms, so that the rate is kept. */
 export function pieceMs(bytes: number, rateBps: number): number {
   return (bytes * 8_000) / rateBps;

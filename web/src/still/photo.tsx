@@ -46,7 +46,7 @@ function Counting({ stills, track, name }: { stills: Stills; track: MediaStreamT
       <div class="stage prev aim" data-mode="dark">
         <TrackVideo track={track} label={words.call.self} />
         <p class="over tag-float">
-          <span class="tag solid t3 n" role="status" data-testid="photo-count">
+          <span class="tag solid n" role="status" data-testid="photo-count">
             {left > 0 ? word.in(left) : word.taking}
           </span>
         </p>

@@ -6,9 +6,13 @@ export interface ReceiverAsks {
   request: Connection<never, never>["request"];
   canAsk(): boolean;
   sleep(ms: number): Promise<void>;
+  /** How large a piece the link may be held up with. */
+  pieceBytes(): number;
   /** Address of a picture in this page's memory, and its end. */
   show(bytes: Uint8Array<ArrayBuffer>, type: string): string;
   forget(url: string): void;
+  /** All of a still is here. */
+  whole(still: StillView): void;
   changed(): void;
 }
 
@@ -37,6 +41,8 @@ const KEPT = 10;
 /** The protocol's bound on one. */
 const MOST_BYTES = 4 << 20;
 const RETRY_MS = 1_500;
+/** Ids remembered of stills that are of no use any more: more than a server keeps of a visit. */
+const REMEMBERED = 64;
 /** An announced still of which nothing has come for so many tries is given up. */
 const MOST_EMPTY = 40;
 
@@ -47,6 +53,8 @@ export const originalId = (id: string) => id + ORIGINAL_ENDING;
 /** Fetches the other side's stills piece by piece, the most useful first, and keeps the newest. */
 export class StillReceiver {
   private readonly entries = new Map<string, Entry>();
+  /** Given up, overtaken or too old: a snapshot that still names them does not bring them back. */
+  private readonly done = new Set<string>();
   private running = false;
   private empty = 0;
 
@@ -68,8 +76,8 @@ export class StillReceiver {
   /** A still was announced, or more of it has reached the server. */
   heard(view: StillView): void {
     const known = this.entries.get(view.id);
-    if (known) known.view = { ...known.view, have: Math.max(view.have, known.view.have) };
-    else if (view.bytes > MOST_BYTES) return;
+    if (known ? view.have <= known.view.have : this.done.has(view.id) || view.bytes > MOST_BYTES) return;
+    if (known) known.view = { ...known.view, have: view.have };
     else this.entries.set(view.id, { view, bytes: new Uint8Array(view.bytes), have: 0, url: null });
     this.empty = 0;
     this.trim();
@@ -80,6 +88,7 @@ export class StillReceiver {
   /** The visit is over: nothing of it stays on the page. */
   close(): void {
     for (const id of [...this.entries.keys()]) this.remove(id);
+    this.done.clear();
   }
 
   private async run(): Promise<void> {
@@ -103,7 +112,11 @@ export class StillReceiver {
   private async fetch(entry: Entry): Promise<boolean> {
     if (!this.asks.canAsk()) return false;
     const { id } = entry.view;
-    const answer = await this.asks.request("still.want", { id, offset: entry.have });
+    const answer = await this.asks.request("still.want", {
+      id,
+      offset: entry.have,
+      max_bytes: this.asks.pieceBytes(),
+    });
     if (this.entries.get(id) !== entry) return true;
     if (!answer.ok) {
       // Not there any more: a server that started anew has none of the visit's pictures.
@@ -121,6 +134,7 @@ export class StillReceiver {
       entry.url = this.asks.show(entry.bytes, entry.view.type);
       entry.bytes = new Uint8Array(0);
       this.dropOvertaken(entry);
+      this.asks.whole(entry.view);
     }
     this.asks.changed();
     return true;
@@ -155,6 +169,8 @@ export class StillReceiver {
     const entry = this.entries.get(id);
     if (entry?.url) this.asks.forget(entry.url);
     this.entries.delete(id);
+    this.done.add(id);
+    for (const old of [...this.done].slice(0, -REMEMBERED)) this.done.delete(old);
   }
 
   private sorted(): Entry[] {

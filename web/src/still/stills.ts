@@ -1,7 +1,7 @@
 import type { Seat, SeatView } from "../call/seat.ts";
 import type { Connection } from "../live/connection.ts";
 import type { CallView, StillAsked, StillView } from "../protocol.ts";
-import { type Still, stillRateBps, VIEW_EVERY_MS } from "./budget.ts";
+import { fetchBytes, type Still, stillRateBps, VIEW_EVERY_MS } from "./budget.ts";
 import { encode, frameOf, photoOf } from "./capture.ts";
 import { originalId, type ReceivedStill, StillReceiver } from "./receiver.ts";
 import { StillSender } from "./sender.ts";
@@ -76,8 +76,10 @@ export class Stills {
       request: this.request,
       canAsk,
       sleep,
+      pieceBytes: () => fetchBytes(this.seat.view.receives?.rung ?? null),
       show: (bytes, type) => URL.createObjectURL(new Blob([bytes], { type })),
       forget: (url) => URL.revokeObjectURL(url),
+      whole: (still) => this.arrived(still),
       changed,
     });
   }
@@ -90,17 +92,15 @@ export class Stills {
   /** Follows the snapshot. `active`: the visit is on. Without a call nothing of it stays here. */
   follow(call: CallView | null, active: boolean): void {
     this.active = active;
-    const over = this.call !== null && call === null;
+    const before = this.call;
     this.call = call;
-    if (over) this.close();
+    if (before && !call) this.close();
+    // After a reload the snapshot names what there is; the events that told of it are gone.
+    if (call && call.stills !== before?.stills) for (const still of call.stills) this.receiver.heard(still);
     if (active && this.timer === null) this.timer = setInterval(() => this.tick(), TICK_MS);
   }
 
   heard(still: StillView): void {
-    if (still.kind === "document" && still.have === still.bytes && this.askedAtMs !== null) {
-      this.askedAtMs = null;
-      this.say("arrived");
-    }
     this.receiver.heard(still);
   }
 
@@ -196,6 +196,12 @@ export class Stills {
     } finally {
       this.capturing = false;
     }
+  }
+
+  private arrived(still: StillView): void {
+    if (still.kind === "view") return;
+    this.askedAtMs = null;
+    this.say("arrived");
   }
 
   private keep(id: string, original: Still): void {
