@@ -374,7 +374,6 @@ class LegStats(Message):
     up: LinkState | None = None
     down: LinkState | None = None
     """Its links as estimated now; None where the browser does not count packets."""
-    limits: Limits | None = None
     received: list[TrackStats]
     sent: list[TrackStats]
     limits: Limits | None = None

@@ -401,7 +401,7 @@ class Leg:
             for sink in self.sinks.values()
             if sink.packets
         ]
-        path = self.end.path
+        path, outlet, uplink = self.end.path, self.end.outlet, self.end.uplink
         return LegStats(
             leg=self.id,
             call=self.call,
