@@ -29,13 +29,15 @@ START_FALLS = 2
 class Ladder:
     """One direction's rung over time. Times are of one monotonic clock, in seconds."""
 
-    __slots__ = ("_changed_s", "_climbed_s", "_falls", "_good_since_s", "_start_until_s", "rung", "wait_s")
+    __slots__ = ("_changed_s", "_climbed_s", "_falls", "_good_since_s", "_start_until_s", "failures", "rung", "wait_s")
 
     def __init__(self, now_s: float, rung: int) -> None:
         self.rung = rung
         """0-5, see `media.control.Rung`."""
         self.wait_s = CLIMB_AFTER_S
         """How long the link must be good before the next climb."""
+        self.failures = 0
+        """Climbs that failed so far."""
         self.begin(now_s, rung)
 
     def begin(self, now_s: float, rung: int) -> None:
@@ -74,6 +76,7 @@ class Ladder:
                 self._start_until_s = now_s
         elif self._climbed_s is not None and now_s - self._climbed_s <= FAILED_WITHIN_S:
             self.wait_s = min(self.wait_s * 2, CLIMB_AFTER_MOST_S)
+            self.failures += 1
         self._climbed_s = None
         self._good_since_s = None
         self._changed_s = now_s

@@ -43,7 +43,7 @@ class Voice:
     bitrate_bps: int
     dtx: bool
 
-    def shape(self, red: bool) -> AudioShape:
+    def shape(self, *, red: bool) -> AudioShape:
         """Return it as told to the page."""
         return AudioShape.model_validate(
             {"frame_ms": self.frame_ms, "bitrate_bps": self.bitrate_bps, "red": red, "dtx": self.dtx}
@@ -118,6 +118,9 @@ STILLS_SHARE = 0.1
 DEFERRED_BELOW_BPS = 12_000
 """Not even two thirds of the thinnest voice fit: nobody understands that."""
 
+LEAST_PICTURE_BPS = 12_000
+"""Through a dip: the encoder is held to what a page can be told, and drops pictures."""
+
 LOSSY_PICTURE_BPS = 90_000
 """Where much is lost a picture should be one packet: 900 bytes at 12 pictures/s. Of three packets at 30 % loss all
 arrive in one case of three."""
@@ -166,6 +169,13 @@ def highest_kept(room_bps: float) -> int:
     return 2 if room_bps >= STILLS_KEEP_BPS else 1
 
 
+def keep_bps(rung: int) -> int:
+    """Return the room for the picture (or the stills) below which a rung is left."""
+    if rung in PICTURES:
+        return PICTURES[rung].keep_bps
+    return STILLS_KEEP_BPS if rung == 2 else 0
+
+
 def enter_bps(rung: int) -> int:
     """Return the room for the picture (or the stills) from which a rung is entered."""
     if rung in PICTURES:
@@ -180,7 +190,7 @@ def video_shape(rung: int, video_bps: int, codec: VideoCodec, before: VideoShape
     for a rung without pictures.
     """
     picture = PICTURES[rung]
-    bitrate_bps = min(max(video_bps, picture.keep_bps), picture.most_bps)
+    bitrate_bps = min(max(video_bps, LEAST_PICTURE_BPS), picture.most_bps)
     lower = picture.steps[0]
     upper = lower
     lines = lower.lines
@@ -192,8 +202,8 @@ def video_shape(rung: int, video_bps: int, codec: VideoCodec, before: VideoShape
         if before is None or step.lines <= before.lines or bitrate_bps >= step.video_bps * LINES_MARGIN:
             lines = step.lines
     span_bps = upper.video_bps - lower.video_bps
-    part = (bitrate_bps - lower.video_bps) / span_bps if span_bps and upper is not lower else 0.0
-    fps = lower.fps + int((upper.fps - lower.fps) * min(part, 1.0))
+    part = (bitrate_bps - lower.video_bps) / span_bps if span_bps else 0.0
+    fps = lower.fps + int((upper.fps - lower.fps) * min(max(part, 0.0), 1.0))
     packets_per_s = max(fps, bitrate_bps / 8 / FULL_PACKET_BYTES)
     payload_bps = int(bitrate_bps - packets_per_s * PACKET_OVERHEAD_BYTES * 8)
     return VideoShape(bitrate_bps=max(payload_bps, 10_000), fps=fps, lines=lines, codec=codec)

@@ -14,22 +14,35 @@ RED_OFF_BELOW = 0.01
 RED_OFF_AFTER_S = 30.0
 CONCEALED_FROM = 0.03
 """Made-up sound that a listener reports, whatever was measured on the way."""
+POORER_MARGIN = 0.85
+POORER_AFTER_S = 3.0
+"""A voice that still fits is given up when the rate was so far below its line for so long: estimates dip."""
+FITS_SHARE = 0.85
+"""Of the direction a voice may need when it is chosen."""
 RICHER_MARGIN = 1.15
 RICHER_AFTER_S = 5.0
 CHANGE_EVERY_S = 10.0
-"""Least time from any change to a richer voice."""
+CHANGE_EVERY_MOST_S = 240.0
+FAILED_WITHIN_S = 30.0
+"""Least time from any change to a richer voice; it doubles each time when the richer one did not last."""
+LOSSY_ENDS = 0.6
+"""Of the loss from which short packets are sent, until they no longer are."""
 
 
 class VoiceChoice:
     """One leg's voice over time. Times are of one monotonic clock, in seconds."""
 
-    __slots__ = ("_changed_s", "_clean_since_s", "_lossy_since_s", "_rich_since_s", "shape")
+    __slots__ = ("_changed_s", "_clean_since_s", "_enriched_s", "_lossy_since_s", "_poor_since_s", "_rich_since_s",
+                 "_wait_s", "shape")  # fmt: skip
 
     def __init__(self, now_s: float, room_bps: float, loss: float) -> None:
         self.shape: AudioShape = _shape(room_bps, loss, loss >= RED_FROM)
         """As it is to be now."""
         self._changed_s = now_s
+        self._enriched_s = float("-inf")
+        self._wait_s = CHANGE_EVERY_S
         self._rich_since_s: float | None = None
+        self._poor_since_s: float | None = None
         self._lossy_since_s: float | None = None
         self._clean_since_s: float | None = None
 
@@ -37,35 +50,66 @@ class VoiceChoice:
         """Return the shape from now on for a direction of `room_bps` in all, with the worst loss on its way and the
         worst concealment that a listener reported, as shares."""
         red = self._red(now_s, loss, concealed)
-        safe = _shape(room_bps, loss, red)
-        if _cost(safe) < _cost(self.shape) or (safe.red and not self.shape.red):
-            # Too much for the link, or unprotected on one that loses.
-            self._set(now_s, safe)
+        if self.shape == LOSSY_VOICE.shape(red=True):
+            loss /= LOSSY_ENDS
+        if red and not self.shape.red and self._protect(now_s, room_bps, loss):
             return self.shape
+        if _cost(self.shape) > room_bps * (1 - FEEDBACK_SHARE):
+            thin = _shape(room_bps, loss, red)
+            if _cost(thin) < _cost(self.shape):
+                self._impoverish(now_s, thin)
+            return self.shape
+        poor = _shape(room_bps / POORER_MARGIN, loss, red)
+        self._poor_since_s = _since(self._poor_since_s, now_s, _cost(poor) < _cost(self.shape) and poor.red == red)
         rich = _shape(room_bps / RICHER_MARGIN, loss, red)
-        if rich == self.shape or (_cost(rich) <= _cost(self.shape) and rich.red == self.shape.red):
-            self._rich_since_s = None
-            return self.shape
-        if self._rich_since_s is None:
-            self._rich_since_s = now_s
-        if now_s - self._rich_since_s >= RICHER_AFTER_S and now_s - self._changed_s >= CHANGE_EVERY_S:
+        better = rich != self.shape and (_cost(rich) > _cost(self.shape) or rich.red != self.shape.red)
+        self._rich_since_s = _since(self._rich_since_s, now_s, better)
+        if self._poor_since_s is not None and now_s - self._poor_since_s >= POORER_AFTER_S:
+            self._impoverish(now_s, poor)
+        elif (
+            self._rich_since_s is not None
+            and now_s - self._rich_since_s >= RICHER_AFTER_S
+            and now_s - self._changed_s >= self._wait_s
+        ):
             self._set(now_s, rich)
+            self._enriched_s = now_s
         return self.shape
+
+    def _impoverish(self, now_s: float, shape: AudioShape) -> None:
+        self._set(now_s, shape)
+        if now_s - self._enriched_s <= FAILED_WITHIN_S:
+            self._wait_s = min(self._wait_s * 2, CHANGE_EVERY_MOST_S)
+        self._enriched_s = float("-inf")
+
+    def _protect(self, now_s: float, room_bps: float, loss: float) -> bool:
+        """Take up RED, unless there is no room for it."""
+        safe = _shape(room_bps, loss, True)
+        if not safe.red:
+            return False
+        self._set(now_s, safe)
+        return True
 
     def _set(self, now_s: float, shape: AudioShape) -> None:
         self.shape = shape
         self._changed_s = now_s
-        self._rich_since_s = None
+        self._rich_since_s = self._poor_since_s = None
 
     def _red(self, now_s: float, loss: float, concealed: float) -> bool:
         lossy = loss >= RED_FROM or concealed >= CONCEALED_FROM
         clean = loss < RED_OFF_BELOW and concealed < CONCEALED_FROM
-        self._lossy_since_s = (self._lossy_since_s if self._lossy_since_s is not None else now_s) if lossy else None
-        self._clean_since_s = (self._clean_since_s if self._clean_since_s is not None else now_s) if clean else None
+        self._lossy_since_s = _since(self._lossy_since_s, now_s, lossy)
+        self._clean_since_s = _since(self._clean_since_s, now_s, clean)
         if self.shape.red:
             return self._clean_since_s is None or now_s - self._clean_since_s < RED_OFF_AFTER_S
         long_enough = self._lossy_since_s is not None and now_s - self._lossy_since_s >= RED_AFTER_S
         return loss >= RED_AT_ONCE_FROM or long_enough
+
+
+def _since(since_s: float | None, now_s: float, holds: bool) -> float | None:
+    """Return since when something holds."""
+    if not holds:
+        return None
+    return now_s if since_s is None else since_s
 
 
 def _cost(shape: AudioShape) -> int:
@@ -75,13 +119,13 @@ def _cost(shape: AudioShape) -> int:
 def _shape(room_bps: float, loss: float, red: bool) -> AudioShape:
     """Return the richest voice for a direction of so many bit/s in all."""
     voice = _voice(room_bps, loss)
-    fits_bps = room_bps * (1 - FEEDBACK_SHARE)
-    shape = voice.shape(red)
+    fits_bps = room_bps * FITS_SHARE
+    shape = voice.shape(red=red)
     if _cost(shape) <= fits_bps:
         return shape
     # On the thinnest links the protected voice must be a thinner one, and in the end go unprotected.
-    shape = VOICES[0].shape(red)
-    return shape if _cost(shape) <= fits_bps else VOICES[0].shape(False)
+    shape = VOICES[0].shape(red=red)
+    return shape if _cost(shape) <= fits_bps else VOICES[0].shape(red=False)
 
 
 def _voice(room_bps: float, loss: float) -> Voice:
