@@ -414,10 +414,8 @@ class Leg:
             rtt_s=self.end.rtt_s if self.feedback.round_trip_known else None,
             remb_bps=self.feedback.told_bps,
             idle_s=max(0.0, now_s - self.end.heard_s),
-            up=None if self.end.uplink is None else link_state(self.end.uplink.estimator, 0.0),
-            down=None
-            if self.end.outlet is None
-            else link_state(self.downlink.estimator, self.end.outlet.pacer.queue_s),
+            up=None if uplink is None else link_state(uplink.estimator, 0.0),
+            down=None if outlet is None else link_state(self.downlink.estimator, outlet.pacer.queue_s),
             limits=self.conductor.controller.limits,
             received=received,
             sent=sent,
