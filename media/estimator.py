@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from media.aimd import MAX_BPS, MIN_BPS, QUEUE_HIGH_S, QUEUE_SEEN_S, Aimd
+from media.aimd import MAX_BPS, MIN_BPS, QUEUE_HIGH_S, QUEUE_SEEN_S, Aimd, Flow
 from media.lossrate import LossRate
 from media.sentlog import PacketResult, SentLog
 from media.standing import Standing
@@ -26,8 +26,6 @@ HEADROOM_BPS = 10_000
 PROBE_SHARE = 0.9
 """Of a probe's result that is used: a train measures the peak, not what lasts."""
 PROBE_VALID_S = 30.0
-FOLLOWS = 0.6
-"""A sender that sends this part of the estimate uses it; less, and what came through says nothing of the capacity."""
 KNOWN_S = 3.0
 KNOWN_PACKETS = 30
 """Enough was seen to judge a link by."""
@@ -153,15 +151,14 @@ class Estimator:
     def _steer(self, now_s: float, rtt_s: float, elapsed_s: float) -> None:
         aimd, queue_s = self._aimd, self._standing.queue_s
         acked_bps, sent_bps = self._acked.bps, self._sent.bps or 0.0
-        grows = self._trend.rising and queue_s > QUEUE_SEEN_S
+        grows = self._trend.rising and queue_s > QUEUE_SEEN_S + aimd.own_s(self._packet_bits)
         self.overusing = grows or queue_s > QUEUE_HIGH_S
         delivered_bps = (acked_bps or 0.0) / (1 - min(self._loss.inherent, 0.5))
         if self.overusing:
             self._proven_bps = min(self._proven_bps, aimd.rate_bps)
             if acked_bps is not None:
-                follows = sent_bps >= FOLLOWS * aimd.rate_bps
-                aimd.congested(delivered_bps, queue_s, rtt_s, sender_follows=follows, now_s=now_s)
-                self._loss.abandon()
+                aimd.congested(Flow(sent_bps, delivered_bps), queue_s, rtt_s, now_s)
+                self._loss.abandon(rtt_s)
             if aimd.stuck:
                 aimd.stuck = False
                 self._standing.rebase()
@@ -169,6 +166,9 @@ class Estimator:
         allowed_bps = self._loss.steer(aimd.rate_bps, sent_bps, rtt_s, elapsed_s)
         if allowed_bps != aimd.rate_bps:
             aimd.rate_bps = min(max(allowed_bps, MIN_BPS), MAX_BPS)
+        carries_bps = self._loss.take_capacity()
+        if carries_bps is not None:
+            aimd.overloaded(carries_bps)
         if self._loss.trying or self._trend.rising:
             return
         ceiling_bps = HEADROOM * delivered_bps + HEADROOM_BPS

@@ -22,12 +22,19 @@ CUT_PACKETS = 4
 """When so many packets in so long are lost and none comes, it is a cut: nothing can be learned from it about rates."""
 MARGIN = 0.02
 """Loss above the inherent one that never is a reason to send less (draft-ietf-rmcat-gcc-02 §6)."""
-SIGMAS = 2.0
-TRIAL_FACTOR = 0.85
-"""What the rate is lowered to. If a queue overflows, the loss then falls by up to 0.15."""
-TRIAL_SETTLE_S = 0.5
-TRIAL_S = 3.0
-MAX_TRIAL_S = 8.0
+SIGMAS = 3.0
+"""What chance does not explain."""
+TRIAL_FACTOR = 0.75
+"""What the rate is lowered to: enough that 30 % of random loss is told from a full queue by a hundred packets …"""
+LEAST_FACTOR = 0.6
+"""… or to the last rate without such loss, if that is lower, but not below this."""
+SETTLE_S = 0.3
+"""After a round trip and this, packets show a rate that was changed."""
+WATCH_S, MAX_WATCH_S = 3.0, 6.0
+WATCH_PACKETS = 100
+"""Loss at one rate is taken from so many packets and so long, or from MAX_WATCH_S."""
+AGAIN_S = 6.0
+"""After a trial found the loss to be the link's own, there is none for so long."""
 FORGET = 0.3
 """How fast the inherent loss follows a loss below it, of the distance for each second."""
 _MAX_PENDING = 4096
@@ -41,26 +48,50 @@ class _Bin:
 
 
 @dataclass(slots=True)
-class _Trial:
-    """The rate was lowered from `rate_bps` when `loss` was seen; packets sent after `from_s` tell the outcome."""
+class _Watch:
+    """Counts the packets sent after `from_s`."""
 
-    rate_bps: float
-    loss: float
     from_s: float
     packets: int = 0
     lost: int = 0
+
+    @property
+    def loss(self) -> float:
+        return self.lost / self.packets if self.packets else 0.0
+
+    def enough(self, newest_s: float) -> bool:
+        waited_s = newest_s - self.from_s
+        return waited_s >= MAX_WATCH_S or (waited_s >= WATCH_S and self.packets >= WATCH_PACKETS)
+
+
+@dataclass(slots=True)
+class _Trial:
+    """Loss at the rate as it was, then at a lower one."""
+
+    before: _Watch
+    after: _Watch | None = None
+    rate_bps: float = 0.0
+    sent_bps: float = 0.0
+    factor: float = 1.0
 
 
 class LossRate:
     """Loss of one link. Times are of the sender's clock, in seconds."""
 
-    __slots__ = ("_bins", "_newest_s", "_run", "_trial", "cuts", "inherent")
+    __slots__ = (
+        "_bins", "_carries_bps", "_clean", "_ignore_before_s", "_newest_s", "_not_before_s", "_run", "_trial", "cuts",
+        "inherent",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._bins: deque[_Bin] = deque(maxlen=BINS)
         self._run: list[float] = []  # when packets were sent that are lost, since the last that arrived
         self._newest_s = 0.0
         self._trial: _Trial | None = None
+        self._clean: deque[tuple[float, float]] = deque(maxlen=12)  # when, rate without loss above the inherent one
+        self._not_before_s = float("-inf")  # no trial before
+        self._ignore_before_s = float("-inf")
+        self._carries_bps: float | None = None
         self.inherent = 0.0
         """Share that is lost at any rate."""
         self.cuts = 0
@@ -106,16 +137,17 @@ class LossRate:
         bins[-1].packets += 1
         bins[-1].lost += lost
         self._newest_s = sent_s
-        trial = self._trial
-        if trial is not None and sent_s >= trial.from_s:
-            trial.packets += 1
-            trial.lost += lost
+        if self._trial is not None:
+            watch = self._trial.after or self._trial.before
+            if sent_s >= watch.from_s:
+                watch.packets += 1
+                watch.lost += lost
 
-    def _recent(self) -> tuple[int, int]:
+    def _recent(self, since_s: float = float("-inf")) -> tuple[int, int]:
         packets = lost = 0
         for one in reversed(self._bins):
             age_s = self._newest_s - one.begin_s
-            if age_s > BINS * BIN_S or (age_s > RECENT_S and packets >= ENOUGH_PACKETS):
+            if one.begin_s < since_s or age_s > BINS * BIN_S or (age_s > RECENT_S and packets >= ENOUGH_PACKETS):
                 break
             packets += one.packets
             lost += one.lost
@@ -129,42 +161,69 @@ class LossRate:
 
     def steer(self, rate_bps: float, sent_bps: float, rtt_s: float, elapsed_s: float) -> float:
         """Return the rate that loss allows: lowered for a trial, restored after it, mostly as it was."""
-        packets, lost = self._recent()
+        if self._trial is not None:
+            return self._watch(self._trial, rate_bps, sent_bps, rtt_s)
+        packets, lost = self._recent(self._ignore_before_s)
         if packets < ENOUGH_PACKETS // 2:
             return rate_bps
         loss = lost / packets
-        if loss < self.inherent:
+        spread = sqrt(max(loss, self.inherent, MARGIN) * (1 - min(loss, 0.98)) / packets)
+        if loss < self.inherent - spread:
             self.inherent += (loss - self.inherent) * min(1.0, FORGET * elapsed_s)
-        trial = self._trial
-        if trial is not None:
-            return self._judge(trial, rate_bps)
-        spread = sqrt(max(loss, MARGIN) * (1 - min(loss, 0.98)) / packets)
         if loss - self.inherent <= max(MARGIN, SIGMAS * spread):
-            return rate_bps
-        if sent_bps < 0.6 * rate_bps:  # little is sent: no rate of ours makes this loss
+            if not self._clean or self._newest_s - self._clean[-1][0] >= BIN_S:
+                self._clean.append((self._newest_s, rate_bps))
+        elif sent_bps < 0.6 * rate_bps:  # little is sent: no rate of ours makes this loss
             self.inherent += (loss - self.inherent) * min(1.0, FORGET * elapsed_s)
-            return rate_bps
-        self._trial = _Trial(rate_bps, loss, self._newest_s + rtt_s + TRIAL_SETTLE_S)
-        return rate_bps * TRIAL_FACTOR
+        elif self._newest_s >= self._not_before_s:
+            self._trial = _Trial(_Watch(self._newest_s + rtt_s + SETTLE_S))
+        return rate_bps
 
-    def _judge(self, trial: _Trial, rate_bps: float) -> float:
-        """End a trial that has seen enough: the loss fell with the rate, or it is the link's own."""
-        waited_s = self._newest_s - trial.from_s
-        if waited_s < TRIAL_S or (trial.packets < ENOUGH_PACKETS and waited_s < MAX_TRIAL_S):
+    def _watch(self, trial: _Trial, rate_bps: float, sent_bps: float, rtt_s: float) -> float:
+        """Go on with a trial: when enough was seen at one rate go to the lower one, then judge."""
+        if trial.after is None:
+            if not trial.before.enough(self._newest_s):
+                return rate_bps
+            if trial.before.loss <= self.inherent + MARGIN:
+                self._trial = None
+                return rate_bps
+            trial.rate_bps, trial.sent_bps = rate_bps, sent_bps
+            trial.factor = self._factor(trial.before.from_s - RECENT_S - rtt_s, rate_bps)
+            trial.after = _Watch(self._newest_s + rtt_s + SETTLE_S)
+            return rate_bps * trial.factor
+        if not trial.after.enough(self._newest_s):
             return rate_bps
         self._trial = None
-        if trial.packets == 0:
+        return self._judge(trial, trial.after.loss, rate_bps)
+
+    def _factor(self, before_s: float, rate_bps: float) -> float:
+        clean_bps = rate_bps
+        for at_s, clean_bps in reversed(self._clean):  # noqa: B007
+            if at_s <= before_s:
+                break
+        return max(LEAST_FACTOR, min(TRIAL_FACTOR, clean_bps / rate_bps))
+
+    def _judge(self, trial: _Trial, loss: float, rate_bps: float) -> float:
+        """Return the rate that the outcome allows: the loss fell with the rate, or it is the link's own."""
+        before = trial.before.loss
+        # If the link was full, as much comes through as before, so that much less must be lost.
+        expected = min(before - self.inherent, (1 - before) * (1 / trial.factor - 1))
+        if before - loss >= expected / 2:
+            self._carries_bps = trial.sent_bps * (1 - before) / (1 - min(self.inherent, 0.9))
             return rate_bps
-        loss = trial.lost / trial.packets
-        expected = min(trial.loss - self.inherent, (1 - TRIAL_FACTOR) * (1 - self.inherent))
-        if trial.loss - loss >= expected / 2:
-            return rate_bps
-        self.inherent = max(self.inherent, (loss + trial.loss) / 2)
+        self.inherent = max(self.inherent, (before + loss) / 2)
+        self._not_before_s = self._newest_s + AGAIN_S
         return max(rate_bps, trial.rate_bps)
 
-    def abandon(self) -> None:
-        """End a trial without outcome: something else changed the rate meanwhile."""
+    def take_capacity(self) -> float | None:
+        """Return once what the link carries, when a trial has found that more was sent."""
+        carries_bps, self._carries_bps = self._carries_bps, None
+        return carries_bps
+
+    def abandon(self, rtt_s: float) -> None:
+        """A queue stands: end a trial without outcome, and learn nothing of losses that the queue explains."""
         self._trial = None
+        self._ignore_before_s = self._newest_s + rtt_s + SETTLE_S
 
     @property
     def trying(self) -> bool:

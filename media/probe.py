@@ -1,8 +1,8 @@
 """Trains of padding that measure how much a downlink carries.
 
-At the start of a leg a short train at 300 kbit/s, and as long as a train comes through, one three times as fast. Later one
-train at up to twice the estimate, when the controller would like to go up and the voice is safe. What a train measures
-is how fast it arrived: bytes over the time from its first to its last packets.
+At the start of a leg a short train at 300 kbit/s, and as long as a train comes through, one three times as fast. Later
+one train at up to twice the estimate, when the controller would like to go up and the voice is safe. What a train
+measures is how fast it arrived: bytes over the time from its first to its last packets.
 """
 
 from __future__ import annotations
