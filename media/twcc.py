@@ -159,8 +159,6 @@ class Arrivals:
             for missing in range(self._highest + 1, self._highest + ahead):
                 self._times[missing & _MASK] = None
             self._highest += ahead
-            if self._highest - self._begin >= RING:
-                self._begin = self._highest - RING + 1
         else:
             late = self._highest - (-ahead & 0xFFFF)
             if self._times[late & _MASK] is None:
@@ -176,6 +174,7 @@ class Arrivals:
         if not self._count:
             return []
         packets: list[bytes] = []
+        self._begin = max(self._begin, self._highest - RING + 1)  # nobody asked for longer than the ring holds
         ssrcs = struct.pack("!II", sender_ssrc, media_ssrc)
         while self._begin <= self._highest:
             body, self._begin = self._one(self._begin)
