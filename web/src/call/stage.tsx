@@ -46,22 +46,24 @@ export function EndedTag() {
   );
 }
 
-/** Bars show the link, words show the rung. */
-export function RungTag({ view, call, down }: { view: SeatView; call: CallView | null; down: boolean }) {
+/** Bars show the link, words show the rung. `data`: with what the visit costs, for somebody who pays for it. */
+export function RungTag(props: { view: SeatView; call: CallView | null; down: boolean; data?: boolean }) {
+  const { view, call, down } = props;
   const step = rung(view, call);
   return (
     <span class="row tight s end" data-testid="call-rung" data-rung={step}>
       <Bars n={down ? 0 : view.bars} /> {down ? words.link.words[0] : words.call.rung[step]}
+      {props.data && <UsedTag bytes={view.usedBytes} />}
     </span>
   );
 }
 
 /** Roughly what the visit has cost in data. Not told aloud: it moves all the time and is asked for rarely. */
-export function UsedTag({ bytes }: { bytes: number }) {
+function UsedTag({ bytes }: { bytes: number }) {
   const mb = megabytes(bytes);
   if (mb === null) return null;
   return (
-    <span class="s soft n nw" title={words.data.used(mb)} data-testid="data-used">
+    <span class="soft n nw" title={words.data.used(mb)} data-testid="data-used">
       {words.call.used(mb)}
     </span>
   );

@@ -3,7 +3,7 @@ import { Chat } from "../call/chat.tsx";
 import { Control, Controls } from "../call/controls.tsx";
 import { DeviceMenu } from "../call/devicemenu.tsx";
 import type { SeatView } from "../call/seat.ts";
-import { givenName, RungTag, SelfView, StatusTag, UsedTag, Viewport } from "../call/stage.tsx";
+import { givenName, RungTag, SelfView, StatusTag, Viewport } from "../call/stage.tsx";
 import { testTone } from "../media/audio.ts";
 import type { CallView, StaffCard } from "../protocol.ts";
 import { PhotoPrompt } from "../still/photo.tsx";
@@ -29,14 +29,9 @@ export function CallScreen({ app, view, seat }: { app: PatientApp; view: Patient
     <header class="over shade col tight">
       <div class="row tight wrap">
         <StatusTag status={status} startedAtMs={call?.started_at_ms ?? null} />
-        <RungTag view={seat} call={call} down={status === "reconnecting"} />
+        <RungTag view={seat} call={call} down={status === "reconnecting"} data />
       </div>
-      <div class="row tight top">
-        <Attends nurse={nurse} />
-        <span class="end">
-          <UsedTag bytes={seat.usedBytes} />
-        </span>
-      </div>
+      <Attends nurse={nurse} />
     </header>
   );
   return (

@@ -35,13 +35,13 @@ export function WaitScreen({ app, view, seat }: { app: PatientApp; view: Patient
         </p>
       </section>
       <LinkTest app={app} seat={seat} />
+      {seat.devices.audio && <VoiceChoice app={app} seat={seat} />}
       <Note
         tone="brand"
         icon="eye"
         title={word.privacyTitle}
         text={seat.devices.video ? word.privacyText : word.privacyVoice}
       />
-      {seat.devices.audio && <VoiceChoice app={app} seat={seat} />}
       <EmergencyNote />
       <p>
         <button type="button" class="btn quiet slim" onClick={() => setAsking(true)} data-testid="leave-queue">

@@ -251,7 +251,7 @@ export const words: Words = {
     micOff: "Your microphone is off.",
     noMic: "There is no microphone. You can write messages.",
     tapToHear: "Press to hear",
-    used: (mb) => `≈ ${mb} MB`,
+    used: (mb) => `≈ ${mb} MB`,
     newMessage: "New message",
     newMessages: (n) => `${n} unread`,
     lostTitle: "Connection lost",
@@ -299,9 +299,9 @@ export const words: Words = {
 
   data: {
     title: "Data",
-    used: (mb) => `This consultation has used about ${mb} MB.`,
+    used: (mb) => `This consultation has used about ${mb} MB.`,
     little: "This consultation has used less than 1 MB.",
-    rate: (mb) => `It now uses about ${mb} MB a minute.`,
+    rate: (mb) => `It now uses about ${mb} MB a minute.`,
     rateLittle: "It now uses less than 1 MB a minute.",
     save: "Use voice only: it uses less data",
     saving: "You chose voice only: it uses less data.",

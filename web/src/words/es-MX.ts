@@ -255,7 +255,7 @@ export const words = {
     micOff: "Su micrófono está apagado.",
     noMic: "No hay micrófono. Puede escribir mensajes.",
     tapToHear: "Tocar para oír",
-    used: (mb: number) => `≈ ${mb} MB`,
+    used: (mb: number) => `≈ ${mb} MB`,
     newMessage: "Mensaje nuevo",
     newMessages: (n: number) => `${n} sin leer`,
     lostTitle: "Se perdió la conexión",
@@ -303,9 +303,9 @@ export const words = {
 
   data: {
     title: "Datos",
-    used: (mb: number) => `Esta consulta ha usado unos ${mb} MB.`,
+    used: (mb: number) => `Esta consulta ha usado unos ${mb} MB.`,
     little: "Esta consulta ha usado menos de 1 MB.",
-    rate: (mb: number) => `Ahora gasta unos ${mb} MB por minuto.`,
+    rate: (mb: number) => `Ahora gasta unos ${mb} MB por minuto.`,
     rateLittle: "Ahora gasta menos de 1 MB por minuto.",
     save: "Usar solo voz: gasta menos datos",
     saving: "Usted eligió solo voz: gasta menos datos.",
