@@ -65,7 +65,10 @@ class BoundedWebSocket:
         self._handler = handler
         self._max_bytes: int = server.max_http_buffer_size
         self._sock = web.WebSocketResponse(
-            max_msg_size=self._max_bytes, compress=False, writer_limit=WRITE_BUFFER_BYTES, timeout=CLOSE_TIMEOUT_S
+            max_msg_size=self._max_bytes,
+            compress=False,
+            writer_limit=0,  # look after each message whether the transport holds too much
+            timeout=CLOSE_TIMEOUT_S,
         )
         self._rate = Bucket.full(MAX_MESSAGES_PER_S, MAX_MESSAGES_AT_ONCE, time.monotonic())
         self._expects_binary = False
@@ -152,7 +155,9 @@ class BoundedWebSocket:
 
 
 def _keep_little(transport: asyncio.Transport) -> None:
-    """Make the kernel keep little, so that what waits does so in the `OutQueue`. A balancer in front keeps its own."""
+    """Make transport and kernel keep little, so that what waits does so in the `OutQueue`. A balancer in front keeps its own."""
+    # aiohttp waits only once the transport says that it holds too much, which by itself is at 64 KiB (measured).
+    transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
     plain = transport.get_extra_info("socket")
     if plain is None or plain.family not in (sockets_of_the_system.AF_INET, sockets_of_the_system.AF_INET6):
         return

@@ -14,6 +14,7 @@ from signaling.ports import Role
 from signaling.store import Store, embedded_store, open_store
 from signaling.switchboard import Signaling
 from signaling.tickets import Tickets
+from signaling.turn import Turn
 from tests.signaling.live_fakes import FakeDirectory, FakeJournal, FakeRelay, Page
 
 KEY = "k" * 32
@@ -85,6 +86,7 @@ async def start() -> AsyncIterator[Start]:
         relay: FakeRelay | None = None,
         lease_s: float = 5.0,
         store: Store | None = None,
+        turn: Turn | None = None,
     ) -> Live:
         if not shared:
             shared.append(store or embedded_store())
@@ -96,6 +98,7 @@ async def start() -> AsyncIterator[Start]:
             journal=journal,
             tickets=tickets,
             deadlines=deadlines,
+            turn=turn,
             hold_s=hold_s,
             lease_s=lease_s,
             tick_s=0.05,
