@@ -43,12 +43,19 @@ const BYTES_PER_PIXEL = 0.11;
 const START_QUALITY = 0.7;
 const LEAST_QUALITY = 0.35;
 const SMALLEST_SIDE = 160;
+/** A still that uses this share of its budget is not tried larger. */
+const WELL_USED = 0.45;
 /** A still is encoded at most this often: each try costs a cheap phone about 100 ms. */
 export const TRIES = 4;
 
-/** The first try: as large as the source and the budget allow. */
+/** The longer side a still of this kind may have at most. */
+export function longestSide(kind: StillKind, width: number, height: number): number {
+  return Math.min(LONG_SIDE[kind], Math.max(width, height));
+}
+
+/** The first try: as large as the source and the budget seem to allow. */
 export function firstShape(kind: StillKind, width: number, height: number, budget: number): Shape {
-  const longest = Math.min(LONG_SIDE[kind], Math.max(width, height));
+  const longest = longestSide(kind, width, height);
   if (kind === "original") return { longSide: longest, quality: 0.92 };
   const ratio = Math.min(width, height) / Math.max(width, height);
   const fitting = Math.sqrt(budget / BYTES_PER_PIXEL / ratio);
@@ -57,17 +64,24 @@ export function firstShape(kind: StillKind, width: number, height: number, budge
   return { longSide: Math.round(Math.max(SMALLEST_SIDE, Math.min(longest, wanted))), quality: START_QUALITY };
 }
 
-/** The next try after one of so many bytes: rougher first, then smaller. Null: it fits, or it cannot get smaller. */
-export function nextShape(shape: Shape, bytes: number, budget: number): Shape | null {
-  if (bytes <= budget) return null;
+/**
+ * The next try after one of so many bytes: too many make it rougher first, then smaller; few let it be larger, up to
+ * `longest`. Null: it is well as it is, or nothing more can be done.
+ */
+export function nextShape(shape: Shape, bytes: number, budget: number, longest: number): Shape | null {
+  const { longSide, quality } = shape;
   const over = bytes / budget;
-  if (shape.quality > LEAST_QUALITY && over < 3) {
-    // Bytes fall a little slower than quality does.
-    return { ...shape, quality: Math.max(LEAST_QUALITY, shape.quality / Math.max(1.15, over)) };
+  if (over <= 1) {
+    if (over > WELL_USED || longSide >= longest) return null;
+    return { quality, longSide: Math.min(longest, Math.round(longSide * Math.sqrt(0.75 / Math.max(over, 0.05)))) };
   }
-  if (shape.longSide <= SMALLEST_SIDE) return null;
-  const smaller = Math.round((shape.longSide / Math.sqrt(over)) * 0.95);
-  return { quality: Math.min(shape.quality, 0.5), longSide: Math.max(SMALLEST_SIDE, smaller) };
+  if (quality > LEAST_QUALITY && (over < 3 || longSide <= SMALLEST_SIDE)) {
+    // Bytes fall a little slower than quality does.
+    return { longSide, quality: Math.max(LEAST_QUALITY, quality / Math.max(1.15, over)) };
+  }
+  if (longSide <= SMALLEST_SIDE) return null;
+  const smaller = Math.round((longSide / Math.sqrt(over)) * 0.95);
+  return { quality: Math.min(quality, 0.5), longSide: Math.max(SMALLEST_SIDE, smaller) };
 }
 
 /** The size of a picture whose longer side is to be so long; never larger than it is. */

@@ -1,8 +1,9 @@
 import type { StillKind, StillType } from "../protocol.ts";
-import { budgetBytes, firstShape, nextShape, type Shape, type Still, scaled, TRIES } from "./budget.ts";
+import { budgetBytes, firstShape, longestSide, nextShape, type Shape, type Still, scaled, TRIES } from "./budget.ts";
 
 interface PhotoTaker {
-  takePhoto(): Promise<Blob>;
+  getPhotoCapabilities(): Promise<{ imageWidth?: { max: number }; imageHeight?: { max: number } }>;
+  takePhoto(settings: { imageWidth?: number; imageHeight?: number }): Promise<Blob>;
 }
 type PhotoTakerClass = new (track: MediaStreamTrack) => PhotoTaker;
 
@@ -33,18 +34,33 @@ export async function frameOf(track: MediaStreamTrack): Promise<HTMLCanvasElemen
  * the call needs. What the camera writes beside the picture (place, model) is not kept: only pixels are.
  */
 export async function photoOf(track: MediaStreamTrack): Promise<HTMLCanvasElement> {
-  const taker = (globalThis as { ImageCapture?: PhotoTakerClass }).ImageCapture;
-  if (taker) {
-    try {
-      const blob = await within(PHOTO_MS, new taker(track).takePhoto());
-      const bitmap = await createImageBitmap(blob, { imageOrientation: "from-image" });
-      const canvas = drawn(bitmap, bitmap.width, bitmap.height);
-      bitmap.close();
-      return canvas;
-    } catch {
-      // Some drivers offer photographs and fail at them; the frame below always works.
-    }
-  }
+  const photo = await photographed(track).catch(() => null);
+  const most = track.getCapabilities?.().width?.max ?? Number.POSITIVE_INFINITY;
+  // Some cameras take photographs that are smaller than the frames they could give.
+  if (photo && photo.width >= Math.min(most, SHARP.width.ideal)) return photo;
+  const frame = await sharpFrame(track).catch(() => null);
+  if (!photo && !frame) throw new Error("no picture");
+  return frame && frame.width > (photo?.width ?? 0) ? frame : (photo as HTMLCanvasElement);
+}
+
+async function photographed(track: MediaStreamTrack): Promise<HTMLCanvasElement | null> {
+  const Taker = (globalThis as { ImageCapture?: PhotoTakerClass }).ImageCapture;
+  if (!Taker) return null;
+  const taker = new Taker(track);
+  const can = await within(PHOTO_MS, taker.getPhotoCapabilities());
+  const size = {
+    ...(can.imageWidth && { imageWidth: Math.min(LONGEST, can.imageWidth.max) }),
+    ...(can.imageHeight && { imageHeight: Math.min(LONGEST, can.imageHeight.max) }),
+  };
+  const blob = await within(PHOTO_MS, taker.takePhoto(size));
+  const bitmap = await createImageBitmap(blob, { imageOrientation: "from-image" });
+  const canvas = drawn(bitmap, bitmap.width, bitmap.height);
+  bitmap.close();
+  return canvas;
+}
+
+/** A frame at more pixels than the call needs; the camera goes back to its call size after it. */
+async function sharpFrame(track: MediaStreamTrack): Promise<HTMLCanvasElement> {
   const usual = track.getConstraints();
   await track.applyConstraints({ ...usual, ...SHARP }).catch(() => undefined);
   try {
@@ -62,18 +78,25 @@ export async function encode(
   rateBps: number,
 ): Promise<Still | null> {
   const budget = budgetBytes(kind, rateBps);
+  const longest = longestSide(kind, source.width, source.height);
   let shape: Shape | null = firstShape(kind, source.width, source.height, budget);
   let best: { blob: Blob; width: number; height: number } | null = null;
   for (let tries = 0; shape && tries < TRIES; tries++) {
-    const { width, height } = scaled(source.width, source.height, shape.longSide);
-    const blob = await toBlob(drawn(source, width, height), shape.quality);
+    const size = scaled(source.width, source.height, shape.longSide);
+    const blob = await toBlob(drawn(source, size.width, size.height), shape.quality);
     if (!blob) break;
-    best = { blob, width, height };
-    shape = nextShape(shape, blob.size, budget);
+    if (!best || better(blob.size, best.blob.size, budget)) best = { blob, ...size };
+    shape = nextShape(shape, blob.size, budget, longest);
   }
   if (!best) return null;
   const bytes = new Uint8Array(await best.blob.arrayBuffer());
   return { id, kind, type: best.blob.type as StillType, width: best.width, height: best.height, bytes };
+}
+
+/** The one that fits and has more to show; while none fits, the smaller one. */
+function better(bytes: number, than: number, budget: number): boolean {
+  if (bytes <= budget) return than > budget || bytes > than;
+  return bytes < than;
 }
 
 /** WebP, or JPEG in browsers that only read WebP: they hand out PNG instead, and say so. */
