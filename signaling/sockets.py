@@ -155,7 +155,7 @@ class BoundedWebSocket:
 
 
 def _keep_little(transport: asyncio.Transport) -> None:
-    """Make transport and kernel keep little, so that what waits does so in the `OutQueue`. A balancer in front keeps its own."""
+    """Make transport and kernel keep little, so that what waits does so in the `OutQueue`. A balancer keeps its own."""
     # aiohttp waits only once the transport says that it holds too much, which by itself is at 64 KiB (measured).
     transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
     plain = transport.get_extra_info("socket")

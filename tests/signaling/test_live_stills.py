@@ -184,13 +184,10 @@ async def test_all_stills_together_have_a_bound(live: Live) -> None:
 @pytest.mark.parametrize(
     "lines",
     [
-        (['451-/patient,1["still.part",{"data":{"_placeholder":true,"num":0}}]', b"x" * (PART + 1)], "binary"),
-        (['451-/patient,1["still.part",{"data":{"_placeholder":true,"num":0}}]', "2"], "binary"),
-        (
-            ['451-/patient,1["chat.send",{"data":{"_placeholder":true,"num":0}}]', b"x" * 100, "6", "x" * 70_000],
-            "binary",
-        ),
-        ([b"x" * 100, "6", "x" * 70_000], "binary"),
+        [f'451-/patient,1["still.part",{PLACEHOLDER}]', b"x" * (PART + 1)],
+        [f'451-/patient,1["still.part",{PLACEHOLDER}]', "2"],
+        [f'451-/patient,1["chat.send",{PLACEHOLDER}]', b"x" * 100, "6", "x" * 70_000],
+        [b"x" * 100, "6", "x" * 70_000],
     ],
 )
 async def test_other_binary_messages_are_dropped(live: Live, lines: list[str | bytes]) -> None:
