@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 from media import extension
 from media.allocation import Allocator, Sender, Share, repeats
-from media.control import MAX_RUNG_STEPS, ClientReport, Limits, LinkHint, LinkState, RungStep, VideoCodec
+from media.control import MAX_RUNG_STEPS, ClientReport, Limits, LinkHint, LinkMeasure, LinkState, RungStep, VideoCodec
 from media.controller import Controller, Receiver, Way
 from media.estimator import Estimator
+from media.measure import Measurement
+from media.report import Course
 from media.sdp import PAYLOAD_TYPES, VIDEO_PTS
 from media.shapes import voice_bps
 
@@ -60,6 +62,9 @@ class Conductor:
         self.controller = Controller()
         self.hint: LinkHint | None = None
         self.steps: list[RungStep] = []
+        self.course = Course(leg.now_s())
+        self.measurement: Measurement | None = None
+        """Of the link outside a call, from when the leg is connected."""
         self._allocator = Allocator()
         self._shares: dict[str, Share] = {}
         self._client: ClientReport | None = None
@@ -77,6 +82,7 @@ class Conductor:
     def reported(self, report: ClientReport, now_s: float) -> None:
         """Take what the page of this leg sees."""
         self._client, self._client_s = report, now_s
+        self.course.heard(report.concealed, report.frozen_ms)
 
     def client(self, now_s: float) -> ClientReport | None:
         """What the page said last, while that still holds."""
@@ -120,6 +126,8 @@ class Conductor:
         self._measure_sending(now_s)
         self._listen(now_s)
         self._divide(now_s)
+        leg.downlink.look(now_s, leg.end.rtt_s)
+        self.course.rtt_max_s = max(self.course.rtt_max_s, leg.end.rtt_s if leg.feedback.round_trip_known else 0.0)
         room = leg.room
         if room is None or len(room.members) < 2 or leg.end.uplink is None:
             return
@@ -169,6 +177,16 @@ class Conductor:
                 self._speaking_since_s = now_s
         elif now_s - self._spoke_s > PAUSE_S:
             self._speaking_since_s = None
+
+    def measured(self, now_s: float) -> LinkMeasure | None:
+        """What there is to tell of the link while nobody else is in the room."""
+        leg = self._leg
+        if leg.end.uplink is None or (leg.room is not None and len(leg.room.members) > 1):
+            return None
+        if self.measurement is None:
+            self.measurement = Measurement(now_s)
+        rtt_s = leg.end.rtt_s if leg.feedback.round_trip_known else None
+        return self.measurement.look(now_s, self.uplink(), self.downlink(now_s), rtt_s=rtt_s)
 
     # ---- what this leg is sent
 

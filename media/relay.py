@@ -23,6 +23,7 @@ from media.control import (
     EventKind,
     JoinRoom,
     LegOffer,
+    LegReport,
     LegStats,
     Limits,
     ReportLeg,
@@ -41,6 +42,7 @@ from media.metrics import exposition, resident_bytes
 from media.plane import PythonPlane
 from media.reclaim import Reclaiming
 from media.refusal import Refused
+from media.report import REPORT_EVERY_S, leg_report
 from media.room import Room, RoomFull
 from media.sdp import SdpError, build_offer
 from media.sockets import Address, MediaPort, TcpConnection, plain_address
@@ -336,8 +338,8 @@ class Relay:
         else:
             self._end(leg, "dtls_failed" if what == "failed" else "peer_closed")
 
-    def _tell(self, leg: Leg, kind: EventKind, reason: str = "") -> None:
-        self.events.add(leg=leg.id, call=leg.call, epoch=leg.epoch, kind=kind, reason=reason)
+    def _tell(self, leg: Leg, kind: EventKind, reason: str = "", report: LegReport | None = None) -> None:
+        self.events.add(leg=leg.id, call=leg.call, epoch=leg.epoch, kind=kind, reason=reason, report=report)
         log.info("leg." + kind, leg=leg.id, call=leg.call, epoch=leg.epoch, reason=reason)
 
     def _tell_limits(self, leg: Leg, limits: Limits) -> None:
@@ -355,7 +357,7 @@ class Relay:
         self._leave(leg)
         self._keyframes_wanted.discard(leg.video)
         self._counted.discard(leg)
-        self._tell(leg, "gone", reason)
+        self._tell(leg, "gone", reason, leg_report(leg, self._clock()) if leg.had_media else None)
         ending = asyncio.get_running_loop().create_task(self._free(leg))
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
@@ -433,8 +435,15 @@ class Relay:
             leg.feedback.transport_feedback(now_s)
             if (self._tick + index) % TICKS_PER_LOOK == 0:
                 leg.conductor.look(now_s)
+                measure = leg.conductor.measured(now_s)
+                if measure is not None:
+                    self.events.add(leg=leg.id, call=leg.call, epoch=leg.epoch, kind="measured", measure=measure)
         for leg in tuple(self._buckets[self._tick % TICKS_PER_REPORT]):
             leg.feedback.report(now_s)
+            if leg.receivers() and now_s - leg.conductor.course.reported_s >= REPORT_EVERY_S:
+                leg.conductor.course.reported_s = now_s
+                report = leg_report(leg, now_s)
+                self.events.add(leg=leg.id, call=leg.call, epoch=leg.epoch, kind="report", report=report)
             if now_s - leg.end.heard_s > GONE_AFTER_S:
                 self._end(leg, "timeout")
         if self._tick % TICKS_PER_WATCH == 0:
