@@ -48,7 +48,7 @@ export interface SeatView extends Choices {
   unsent: ChatLine[];
 }
 
-type AnyConnection = Pick<Connection<never, never>, "request" | "deliver" | "state" | "hurry">;
+type AnyConnection = Pick<Connection<never, never>, "request" | "deliver" | "ready" | "hurry">;
 
 /** What a seat follows of its page's snapshot. */
 export interface Seen {
@@ -97,7 +97,7 @@ export class Seat {
       answer: (answer) => this.ask("leg.answer", answer),
       restart: (leg, epoch, timeoutMs) => this.ask("leg.restart", { leg, epoch }, timeoutMs),
       renew: (leg) => this.ask("leg.renew", { leg }),
-      canAsk: () => this.connection()?.state === "up",
+      canAsk: () => this.connection()?.ready === true,
       memory: () => this.memory(),
       reading: (reading, nowMs) => this.note(reading, nowMs),
       closed: () => {

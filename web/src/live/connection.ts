@@ -136,6 +136,11 @@ export class Connection<Snapshot extends Sequenced, Queue> {
     this.later(0);
   };
 
+  /** The server can be asked: its first snapshot has said how things stand. Before that much may be out of date. */
+  get ready(): boolean {
+    return this.state === "up" && !this.awaitingFirst;
+  }
+
   /** Something else shows that the network is back: tries now what was to be tried later. */
   hurry(): void {
     if (this.timer === null) return;

@@ -1,7 +1,15 @@
-/** A new try every so often beside the ones that have not answered … */
-export const HEDGE_EVERY_MS = 2_500;
-/** … up to so many; a browser opens six connections to one place. */
-export const HEDGE_TRIES = 4;
+/** So many tries at a time: a browser opens six connections to one place. */
+export const HEDGE_TRIES = 6;
+/** A new try comes at the soonest after so long … */
+const SOONEST_MS = 1_500;
+/** … and not before the last answer took half as long again. Unknown links may be slow: 4 s. */
+const PATIENCE = 1.5;
+const UNKNOWN_TOOK_MS = 2_700;
+
+/** How long to wait for an answer before asking again beside it, from how long the last one took. */
+export function hedgeEveryMs(tookMs: number | null): number {
+  return Math.max(SOONEST_MS, Math.round((tookMs ?? UNKNOWN_TOOK_MS) * PATIENCE));
+}
 
 /**
  * Runs `attempt` and, while it does not answer, again beside it; the first answer counts and the others are given up.
@@ -13,7 +21,7 @@ export const HEDGE_TRIES = 4;
 export function hedged<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
   isFinal: (error: unknown) => boolean,
-  everyMs = HEDGE_EVERY_MS,
+  everyMs: number,
   tries = HEDGE_TRIES,
 ): Promise<T> {
   const over = new AbortController();

@@ -1,4 +1,4 @@
-import { hedged } from "./hedge.ts";
+import { hedged, hedgeEveryMs } from "./hedge.ts";
 
 /** Why there is no session: a word of the server, or `offline` when it could not be asked. */
 export type SessionErrorCode =
@@ -62,6 +62,8 @@ export class Session {
   private constructor(
     private readonly kept: Kept,
     ticket: string | null,
+    /** How long the server last took to answer; null: not known. */
+    private tookMs: number | null,
   ) {
     this.fresh = ticket;
   }
@@ -77,11 +79,12 @@ export class Session {
     const stored = sessionStorage.getItem(key);
     if (token) {
       try {
+        const fromMs = Date.now();
         const answer = (await post("/api/session", { link: token })) as unknown as Exchanged;
         const kept: Kept = { session: answer.session, namespace: answer.namespace };
         sessionStorage.setItem(key, JSON.stringify(kept));
         forgetFragment();
-        return new Session(kept, answer.ticket);
+        return new Session(kept, answer.ticket, Date.now() - fromMs);
       } catch (error) {
         // Someone who presses an old link again in a tab that is already signed in just goes on.
         if (!(error instanceof SessionError) || error.code === "offline" || !stored) throw error;
@@ -89,7 +92,7 @@ export class Session {
       }
     }
     if (!stored) throw new SessionError("no_link");
-    return new Session(JSON.parse(stored) as Kept, null);
+    return new Session(JSON.parse(stored) as Kept, null, null);
   }
 
   /** A ticket for the next connect: the one that came with the session, else a fresh one. Throws `SessionError`. */
@@ -97,10 +100,14 @@ export class Session {
     const first = this.fresh;
     this.fresh = null;
     if (first) return first;
-    const answer = await hedged(
-      (signal) => post("/api/ticket", {}, this.kept.session, signal),
-      (error) => !(error instanceof SessionError) || error.code !== "offline",
-    );
+    const ask = async (signal: AbortSignal) => {
+      const fromMs = Date.now();
+      const answer = await post("/api/ticket", {}, this.kept.session, signal);
+      this.tookMs = Date.now() - fromMs;
+      return answer;
+    };
+    const isFinal = (error: unknown) => !(error instanceof SessionError) || error.code !== "offline";
+    const answer = await hedged(ask, isFinal, hedgeEveryMs(this.tookMs));
     return String(answer.ticket);
   }
 

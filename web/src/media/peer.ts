@@ -31,7 +31,7 @@ export type LegState = "none" | "connecting" | "connected" | "lost";
 
 const WATCH_MS = 500;
 /** While media flows the relay reports at least once a second; so many looks without a byte are a dead link. */
-const STALL_LOOKS = 5;
+const STALL_LOOKS = 4;
 /** Whoever does not answer for so long, and four round trips, is not there. */
 const ASK_MS = 4_000;
 /** A round trip of seconds is a queue that passes, and must not put repairs off for minutes. */
