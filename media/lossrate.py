@@ -20,10 +20,14 @@ ENOUGH_PACKETS = 60
 CUT_S = 0.8
 CUT_PACKETS = 4
 """When so many packets in so long are lost and none comes, it is a cut: nothing can be learned from it about rates."""
-MARGIN = 0.02
-"""Loss above the inherent one that never is a reason to send less (draft-ietf-rmcat-gcc-02 §6)."""
+MARGIN = 0.1
+"""Loss above the inherent one that never is a reason to send less (draft-ietf-rmcat-gcc-02 §6): without a queue it is
+mostly radio, and what is lost beyond a policer is repaired."""
 SIGMAS = 3.0
-"""What chance does not explain."""
+"""What chance does not explain: noticed so …"""
+FALL_SIGMAS = 2.5
+"""… and that the loss fell with the rate so."""
+LEAST_SPREAD = 0.02
 TRIAL_FACTOR = 0.75
 """What the rate is lowered to: enough that 30 % of random loss is told from a full queue by a hundred packets …"""
 LEAST_FACTOR = 0.6
@@ -59,6 +63,11 @@ class _Watch:
     def loss(self) -> float:
         return self.lost / self.packets if self.packets else 0.0
 
+    @property
+    def variance(self) -> float:
+        """Of the loss, by chance."""
+        return max(self.loss, LEAST_SPREAD) * (1 - min(self.loss, 0.98)) / max(self.packets, 1)
+
     def enough(self, newest_s: float) -> bool:
         waited_s = newest_s - self.from_s
         return waited_s >= MAX_WATCH_S or (waited_s >= WATCH_S and self.packets >= WATCH_PACKETS)
@@ -79,8 +88,8 @@ class LossRate:
     """Loss of one link. Times are of the sender's clock, in seconds."""
 
     __slots__ = (
-        "_bins", "_carries_bps", "_clean", "_ignore_before_s", "_newest_s", "_not_before_s", "_run", "_trial", "cuts",
-        "inherent",
+        "_bins", "_carries_bps", "_clean", "_full_bps", "_ignore_before_s", "_newest_s", "_not_before_s", "_run",
+        "_trial", "cuts", "inherent",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -92,6 +101,7 @@ class LossRate:
         self._not_before_s = float("-inf")  # no trial before
         self._ignore_before_s = float("-inf")
         self._carries_bps: float | None = None
+        self._full_bps = 0.0  # what a trial found the link to carry
         self.inherent = 0.0
         """Share that is lost at any rate."""
         self.cuts = 0
@@ -167,7 +177,7 @@ class LossRate:
         if packets < ENOUGH_PACKETS // 2:
             return rate_bps
         loss = lost / packets
-        spread = sqrt(max(loss, self.inherent, MARGIN) * (1 - min(loss, 0.98)) / packets)
+        spread = sqrt(max(loss, self.inherent, LEAST_SPREAD) * (1 - min(loss, 0.98)) / packets)
         if loss < self.inherent - spread:
             self.inherent += (loss - self.inherent) * min(1.0, FORGET * elapsed_s)
         if loss - self.inherent <= max(MARGIN, SIGMAS * spread):
@@ -184,7 +194,11 @@ class LossRate:
         if trial.after is None:
             if not trial.before.enough(self._newest_s):
                 return rate_bps
-            if trial.before.loss <= self.inherent + MARGIN:
+            loss = trial.before.loss
+            if loss <= self.inherent + MARGIN or sent_bps < self._full_bps:
+                # Chance, or what was taken for a full link before: less than that is sent now, and as much lost.
+                self.inherent = max(self.inherent, loss if sent_bps < self._full_bps else 0.0)
+                self._full_bps = 0.0
                 self._trial = None
                 return rate_bps
             trial.rate_bps, trial.sent_bps = rate_bps, sent_bps
@@ -194,7 +208,7 @@ class LossRate:
         if not trial.after.enough(self._newest_s):
             return rate_bps
         self._trial = None
-        return self._judge(trial, trial.after.loss, rate_bps)
+        return self._judge(trial, trial.after, rate_bps)
 
     def _factor(self, before_s: float, rate_bps: float) -> float:
         clean_bps = rate_bps
@@ -203,15 +217,17 @@ class LossRate:
                 break
         return max(LEAST_FACTOR, min(TRIAL_FACTOR, clean_bps / rate_bps))
 
-    def _judge(self, trial: _Trial, loss: float, rate_bps: float) -> float:
+    def _judge(self, trial: _Trial, after: _Watch, rate_bps: float) -> float:
         """Return the rate that the outcome allows: the loss fell with the rate, or it is the link's own."""
         before = trial.before.loss
         # If the link was full, as much comes through as before, so that much less must be lost.
         expected = min(before - self.inherent, (1 - before) * (1 / trial.factor - 1))
-        if before - loss >= expected / 2:
-            self._carries_bps = trial.sent_bps * (1 - before) / (1 - min(self.inherent, 0.9))
+        spread = sqrt(trial.before.variance + after.variance)
+        if before - after.loss >= max(expected / 2, FALL_SIGMAS * spread):
+            self._full_bps = trial.sent_bps * (1 - before) / (1 - min(self.inherent, 0.9))
+            self._carries_bps = self._full_bps
             return rate_bps
-        self.inherent = max(self.inherent, (before + loss) / 2)
+        self.inherent = max(self.inherent, (before + after.loss) / 2)
         self._not_before_s = self._newest_s + AGAIN_S
         return max(rate_bps, trial.rate_bps)
 
