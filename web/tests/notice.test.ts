@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { megabytes, Notices, noticeOf, pictureAt, type Way, type Ways } from "../src/call/notice.ts";
+import { noticeOf as choose, megabytes, Notices, pictureAt, type Way, type Ways } from "../src/call/notice.ts";
 import { sentenceOf } from "../src/call/told.tsx";
 import type { Whose, Why } from "../src/protocol.ts";
 
@@ -11,6 +11,9 @@ const way = (rung: number, why: Why = "clear", whose: Whose = "none", picture = 
 });
 const ways = (sends: Way | null, receives: Way | null): Ways => ({ sends, receives });
 const good = ways(way(5), way(5));
+/** A call that has been good in both directions before. */
+const best = { sends: 5, receives: 5 };
+const noticeOf = (before: Ways, now: Ways) => choose(before, now, best);
 
 const said = (before: Ways, now: Ways) => {
   const notice = noticeOf(before, now);
@@ -134,6 +137,19 @@ describe("what is on the screen", () => {
       before = notice ?? before;
     }
     expect(said).toBe(1);
+  });
+
+  it("says nothing of a call that starts low and climbs, until it loses something", () => {
+    const notices = new Notices();
+    const climb: Ways[] = [1, 1, 3, 3, 4, 4].map((rung) => ways(way(rung), way(rung)));
+    climb.forEach((at, i) => {
+      expect(notices.step(i * 10_000, at)).toBeNull();
+    });
+    expect(notices.step(60_000, ways(way(2, "rate", "own"), way(4)))?.change).toBe("worse");
+    notices.step(90_000, ways(way(3), way(4)));
+    expect(notices.step(94_000, ways(way(3), way(4)))?.change).toBe("back");
+    notices.step(130_000, ways(way(5), way(4)));
+    expect(notices.step(134_000, ways(way(5), way(4)))).toBeNull();
   });
 
   it("holds its tongue while the call is not connected and about where it comes back", () => {

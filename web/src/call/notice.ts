@@ -33,9 +33,14 @@ const CAUSES: readonly string[] = ["rate", "loss", "delay", "cpu"] satisfies Cau
 /** Without a camera only the voice counts: what a picture would have had is nobody's concern. */
 const level = (way: Way) => (way.picture ? way.rung : Math.min(1, way.rung));
 
-function changeOf(before: Way | null, now: Way | null, direction: keyof Ways): Notice | null {
+/** The best each direction has been in this call. */
+export type Best = Record<keyof Ways, number>;
+
+function changeOf(before: Way | null, now: Way | null, direction: keyof Ways, best: number): Notice | null {
   if (!before || !now || before.picture !== now.picture) return null;
   const [from, to] = [level(before), level(now)];
+  // A call starts low and climbs: only what was lost before can come back.
+  if (to > from && to > best) return null;
   // A choice is told beside the picture for as long as it holds; a start is no change.
   if (from === to || now.why === "choice" || now.why === "start" || before.why === "choice") return null;
   const change = to < from ? "worse" : from <= STILLS && to > STILLS ? "back" : "better";
@@ -44,9 +49,9 @@ function changeOf(before: Way | null, now: Way | null, direction: keyof Ways): N
 }
 
 /** What to say when the ways have changed from what was told last; null: nothing. One thing at a time, the worse first. */
-export function noticeOf(before: Ways, now: Ways): Notice | null {
-  const sends = changeOf(before.sends, now.sends, "sends");
-  const receives = changeOf(before.receives, now.receives, "receives");
+export function noticeOf(before: Ways, now: Ways, best: Best): Notice | null {
+  const sends = changeOf(before.sends, now.sends, "sends", best.sends);
+  const receives = changeOf(before.receives, now.receives, "receives", best.receives);
   if (!sends || !receives) return sends ?? receives;
   const alike = sends.change === receives.change && sends.rung === receives.rung;
   if (alike && sends.cause === receives.cause && sends.whose === receives.whose) {
@@ -70,6 +75,7 @@ const CALM_MS = 10_000;
  */
 export class Notices {
   private told: Ways | null = null;
+  private readonly best: Best = { sends: 0, receives: 0 };
   private shown: Notice | null = null;
   private shownAtMs = Number.NEGATIVE_INFINITY;
   private betterSinceMs: number | null = null;
@@ -82,10 +88,9 @@ export class Notices {
   }
 
   private consider(nowMs: number, ways: Ways): void {
-    const notice = this.told && noticeOf(this.told, ways);
+    const notice = this.told && noticeOf(this.told, ways, this.best);
     if (!notice) {
-      this.told = ways;
-      this.betterSinceMs = null;
+      this.settle(ways);
       return;
     }
     const sinceMs = nowMs - this.shownAtMs;
@@ -95,10 +100,18 @@ export class Notices {
       this.betterSinceMs ??= nowMs;
       if (nowMs - this.betterSinceMs < HOLD_MS || sinceMs < CALM_MS) return;
     }
-    this.told = ways;
+    this.settle(ways);
     this.shown = notice;
     this.shownAtMs = nowMs;
+  }
+
+  private settle(ways: Ways): void {
+    this.told = ways;
     this.betterSinceMs = null;
+    for (const direction of ["sends", "receives"] as const) {
+      const way = ways[direction];
+      if (way) this.best[direction] = Math.max(this.best[direction], level(way));
+    }
   }
 }
 

@@ -58,11 +58,10 @@ export function Told(props: {
   const notice = useNotice(waysOf(props.view, props.call), props.status);
   const { word } = props.stills;
   const fresh = word !== null && Date.now() - word.atMs < WORD_MS ? word : null;
-  // The link comes first: it says why a photograph takes its time.
-  const text = notice ? sentenceOf(notice, props.name) : fresh ? words.still.says[fresh.key](props.name) : null;
   return (
-    <div class="over told" role="status" data-testid="call-notice">
-      {text && <p class="toast s">{text}</p>}
+    <div class="over told col tiny" role="status" data-testid="call-notice">
+      {notice && <p class="toast s">{sentenceOf(notice, props.name)}</p>}
+      {fresh && <p class="toast s">{words.still.says[fresh.key](props.name)}</p>}
     </div>
   );
 }
