@@ -53,7 +53,7 @@ export class Stills {
   private prompt: Prompt | null = null;
   private word: StillWord | null = null;
   private sending: number | null = null;
-  private lastViewMs = 0;
+  private lastViewMs = Number.NEGATIVE_INFINITY;
   private capturing = false;
   private timer: ReturnType<typeof setInterval> | null = null;
 
