@@ -1,0 +1,142 @@
+"""Legs that count: numbered and fed back both ways, measured before a call, told what to send in it, held in a cut."""
+
+from __future__ import annotations
+
+import asyncio
+
+from media import rtcp
+from media.control import ClientReport, Events, LegEvent, ReportLeg
+from media.relay import Relay
+from media.twcc import Clock, parse
+from tests.media.client import until
+from tests.media.counting import CountingClient, counting
+
+
+def told(relay: Relay, kind: str, leg: str) -> list[LegEvent]:
+    events: Events = relay.events.after(relay.boot, 0)
+    return [event for event in events.events if event.kind == kind and event.leg == leg]
+
+
+async def talk(*clients: CountingClient, packets: int, gap_s: float = 0.02, first: int = 1) -> None:
+    """Send voice and a small picture from each client."""
+    for number in range(first, first + packets):
+        for client in clients:
+            client.send_audio(number)
+            client.send_video(number, bytes(300), keyframe=number == first)
+        await asyncio.sleep(gap_s)
+
+
+async def test_what_leaves_is_numbered_in_one_sequence(relay: Relay) -> None:
+    """Voice, picture and padding to a leg share its numbers, without a gap; the sender's own are not passed on."""
+    a, b = await counting(relay, "a"), await counting(relay, "b")
+    a.number = 40_000
+    await talk(a, packets=20)
+    await until(lambda: len(b.media) >= 40)
+    numbers = b.counted
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    await a.close()
+    await b.close()
+
+
+async def test_the_browser_hears_what_came(relay: Relay) -> None:
+    """The relay's feedback names each packet that a browser sent, lost ones too."""
+    a = await counting(relay, "a")
+    await talk(a, packets=10)
+    a.number += 1  # one is lost on the way
+    await talk(a, packets=10, first=11)
+    heard: dict[int, bool] = {}
+
+    def all_heard() -> bool:
+        for report in a.feedback():
+            for number, arrived_s in parse(report.body, Clock()).arrivals:
+                heard[number] = arrived_s is not None
+        return len(heard) >= 41
+
+    await until(all_heard)
+    assert [number for number, came in heard.items() if not came] == [21]
+    await a.close()
+
+
+async def test_a_warm_leg_is_measured(relay: Relay) -> None:
+    """Padding finds what the downlink carries before anybody has spoken, and the measure is told."""
+    a = await counting(relay, "a", room=None)
+    await until(lambda: relay.legs["a"].downlink.estimator.known)
+    await until(lambda: told(relay, "measured", "a"))
+    measure = told(relay, "measured", "a")[-1].measure
+    assert measure is not None
+    assert measure.down_bps is not None
+    assert measure.down_bps > 200_000
+    assert measure.rung_down is not None
+    assert measure.rung_down >= 4
+    assert not a.media
+    await a.close()
+
+
+async def test_both_are_told_what_to_send(relay: Relay) -> None:
+    """In a call each leg's page gets limits with a reason, and its browser a ceiling by REMB."""
+    a, b = await counting(relay, "a"), await counting(relay, "b")
+    await talk(a, b, packets=30)
+    await until(lambda: told(relay, "limits", "a") and told(relay, "limits", "b"))
+    limits = told(relay, "limits", "a")[0].limits
+    assert limits is not None
+    assert limits.audio.bitrate_bps >= 12_000
+    await until(lambda: a.of(rtcp.Remb))
+    await a.close()
+    await b.close()
+
+
+async def test_voice_only_is_a_choice(relay: Relay) -> None:
+    """A page that does not want to send pictures is told rung 1, and that it was a choice."""
+    a, b = await counting(relay, "a"), await counting(relay, "b")
+    relay.report("a", ReportLeg(call="call", epoch=1, report=ClientReport(wants_video=False)))
+    await talk(a, b, packets=30)
+
+    def chosen() -> bool:
+        limits = [event.limits for event in told(relay, "limits", "a")]
+        return bool(limits) and limits[-1] is not None and (limits[-1].rung, limits[-1].why) == (1, "choice")
+
+    await until(chosen)
+    await a.close()
+    await b.close()
+
+
+async def test_a_link_that_does_not_answer_gets_no_pictures(relay: Relay) -> None:
+    """Without feedback pictures are held back within seconds; when it answers again they begin with a keyframe."""
+    a, b = await counting(relay, "a"), await counting(relay, "b")
+    await talk(a, packets=5)
+    await until(lambda: len(b.media) >= 10)
+    sink = relay.legs["b"].slots[0].video
+    assert b.reporting is not None
+    b.reporting.cancel()
+    number = 6
+
+    async def talk_until(paused: bool) -> None:
+        nonlocal number
+        while sink.paused is not paused:
+            await talk(a, packets=1, first=number)
+            number += 1
+
+    async with asyncio.timeout(15):
+        await talk_until(True)
+        b.keep_reporting()
+        await talk_until(False)
+    asked = len(a.of(rtcp.PictureLoss))
+    await until(lambda: len(a.of(rtcp.PictureLoss)) >= asked)
+    assert relay.legs["a"].video.sinks == (sink,)
+    await a.close()
+    await b.close()
+
+
+async def test_the_end_of_a_leg_reports_on_it(relay: Relay) -> None:
+    """With `gone` comes what was sent and received, for the record of the visit."""
+    a, b = await counting(relay, "a"), await counting(relay, "b")
+    await talk(a, b, packets=10)
+    await until(lambda: len(b.media) >= 20)
+    await a.close()
+    await until(lambda: told(relay, "gone", "a"))
+    report = told(relay, "gone", "a")[0].report
+    assert report is not None
+    assert report.up.packets == 20
+    assert report.down.packets > 0
+    assert report.transport == "udp"
+    await b.close()

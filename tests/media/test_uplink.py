@@ -1,0 +1,70 @@
+"""What the relay makes of a browser's packets: feedback for its controller, an estimate for the rung."""
+
+from __future__ import annotations
+
+import struct
+
+from media.sdp import ABS_SEND_TIME_ID, TRANSPORT_SEQUENCE_ID
+from media.uplink import Uplink
+
+
+def packet(number: int, sent_s: float, size: int) -> bytes:
+    elements = bytes((ABS_SEND_TIME_ID << 4 | 2,)) + (int(sent_s * (1 << 18)) & 0xFFFFFF).to_bytes(3, "big")
+    elements += bytes((TRANSPORT_SEQUENCE_ID << 4 | 1,)) + (number & 0xFFFF).to_bytes(2, "big") + b"\x00"
+    return struct.pack("!BBHII", 0x90, 96, number & 0xFFFF, 0, 1) + b"\xbe\xde\x00\x02" + elements + bytes(size - 24)
+
+
+def run(
+    uplink: Uplink, *, link_bps: int, sent_bps: int, seconds: float, lose_every: int = 0, first: int = 65_000
+) -> None:
+    """Send packets of 800 bytes at a rate through a link of another."""
+    free_s, number = 0.0, first
+    step_s = 828 * 8 / sent_bps
+    looked_s = 0.0
+    for index in range(int(seconds / step_s)):
+        sent_s = index * step_s
+        free_s = max(free_s, sent_s) + 828 * 8 / link_bps
+        number += 1
+        if lose_every and number % lose_every == 0:
+            continue
+        uplink.received(packet(number, sent_s, 800), 800, 500.0 + free_s + 0.05)
+        if free_s - looked_s > 0.1:
+            looked_s = free_s
+            uplink.update(500.0 + free_s + 0.05, 0.1)
+
+
+def test_a_queue_on_the_uplink_is_seen_from_here() -> None:
+    """Without asking the page the relay knows that more is sent than goes through."""
+    uplink = Uplink()
+    run(uplink, link_bps=100_000, sent_bps=150_000, seconds=4)
+    assert uplink.estimator.queue_s > 0.15
+    assert uplink.way(0.1, 0.0).rate_bps is not None
+    assert uplink.estimator.estimate_bps < 130_000
+
+
+def test_loss_is_counted_by_the_numbers() -> None:
+    """What never came is lost, across the wrap of the numbers too."""
+    uplink = Uplink()
+    run(uplink, link_bps=1_000_000, sent_bps=300_000, seconds=5, lose_every=10)
+    assert 0.06 < uplink.estimator.loss < 0.14
+
+
+def test_a_packet_without_numbers_is_not_counted() -> None:
+    """A sender that does not number its packets leaves no trace, and no error."""
+    uplink = Uplink()
+    plain = struct.pack("!BBHII", 0x80, 96, 1, 0, 1) + bytes(50)
+    assert uplink.received(plain, 62, 1.0) == 0
+    uplink.update(1.1, 0.1)
+    assert uplink.arrivals.build(1, 2, 1.2) == []
+
+
+def test_feedback_is_stretched_on_a_thin_link() -> None:
+    """On 64 kbit/s feedback comes less often than on a good link."""
+    uplink = Uplink()
+
+    def feedbacks(link_bps: int) -> int:
+        return sum(uplink.feedback_due(now_ms / 1000, link_bps) for now_ms in range(0, 10_000, 20))
+
+    thin = feedbacks(64_000)
+    uplink = Uplink()
+    assert thin < feedbacks(3_000_000) / 2
