@@ -14,6 +14,7 @@ from media.allocation import repeats, spared
 from media.codec_choice import CodecChoice
 from media.control import MAX_ROOM_LEGS, ClientReport, Limits, LinkHint, VideoCodec, Whose, Why
 from media.ladder import Ladder
+from media.proof import Proof
 from media.telling import Telling
 from media.uplink_guess import START_UNKNOWN_BPS, UplinkGuess, assumed_uplink_bps
 from media.voice_choice import VoiceChoice
@@ -25,6 +26,8 @@ DIP_S = 1.2
 DIP_DEEP = 0.6
 """An estimate dips below the link's rate while a queue drains, for a second and a round trip. The bit rate follows
 at once; the rung, which people see, only after that, or when the room is less than this share of its need."""
+STILLS_DIP_S = 10.0
+"""Stills wait by themselves and harm no voice: they are given up when there was no room for them for so long."""
 
 BRAKE_QUEUE_S = 0.5
 BRAKE_SHARE = 0.7
@@ -36,7 +39,7 @@ LOSS_CAPS = ((0.45, 0.35, 2), (0.18, 0.12, 4))
 """(from, until below, rung): at 20 % loss a picture of many packets stood still for a third of the time even with
 repair, and from 45 % on hardly one arrives whole."""
 
-GROWTH_PER_S = 0.25
+GROWTH_PER_S = 0.1
 START_GROWTH_PER_S = 1.0
 """How fast the picture's rate rises, by share and second: an estimate must see each step before the next."""
 RESUME_WINDOW_S = 6.0
@@ -64,11 +67,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """What one link leaves for the picture, or what else holds it to a rung."""
+    """What one link leaves for the picture."""
 
     room_bps: int
+    proven_bps: int
+    """The part of the room that may be climbed on."""
     whose: Whose
-    why: Why
+    why: Why = "rate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ class Controller:
         self._ladder: Ladder | None = None
         self._voice: VoiceChoice | None = None
         self._uplink: UplinkGuess | None = None
+        self._proof: Proof | None = None
         self._codec = CodecChoice()
         self._telling = Telling()
         self._looked_s = 0.0
@@ -153,49 +159,56 @@ class Controller:
         `own_downlink` the sender's own, from which an unmeasured uplink is guessed. Not to be called while a link on
         the way is silent; then `resume`.
         """
-        if self._uplink is None:
+        if self._uplink is None or self._proof is None:
+            self._proof = Proof(now_s)
             self._uplink = UplinkGuess(now_s, assumed_uplink_bps(own_downlink, hint))
             self._looked_s = now_s
             self._since_ms = now_ms
-        guess = self._uplink
+        guess, proof = self._uplink, self._proof
         elapsed_s = max(0.0, now_s - self._looked_s)
         self._looked_s = now_s
         guess.see(now_s, uplink, sending_bps)
+        calm = max([uplink.queue_s, *(receiver.downlink.queue_s for receiver in receivers)]) < CONGESTED_QUEUE_S
+        proof.see(now_s, sending_bps, calm=calm)
+        starting = self._ladder is None or self._ladder.starting(now_s)
 
         loss = max([uplink.loss, *(receiver.downlink.loss for receiver in receivers)])
         concealed = max((receiver.concealed or 0.0 for receiver in receivers), default=0.0)
         voice_room_bps = min([guess.rate_bps, *(_voice_share_bps(receiver) for receiver in receivers)])
         if self._voice is None:
             self._voice = VoiceChoice(now_s, voice_room_bps, loss)
-        audio = self._voice.step(now_s, voice_room_bps, loss, concealed)
+        proven_bps = proof.proven_bps(now_s, voice_room_bps, probes=not starting)
+        audio = self._voice.step(now_s, voice_room_bps, proven_bps, loss, concealed)
         audio_bps = shapes.voice_bps(audio)
+        # A climb must leave room for the voice that the link deserves, and may have a poorer one of a bad moment.
+        wanted_bps = max(audio_bps, shapes.voice_bps(self._voice.wanted))
 
         shown = [receiver for receiver in receivers if receiver.shown]
-        rooms = {receiver.key: _receiver_room_bps(receiver, audio_bps) for receiver in shown}
-        self._paused = spared(rooms, self._paused)
+        bounds = {receiver.key: _others_bound(now_s, receiver, proof, audio_bps, wanted_bps) for receiver in shown}
+        self._paused = spared({key: bound.room_bps for key, bound in bounds.items()}, self._paused)
         shown = [receiver for receiver in shown if receiver.key not in self._paused]
-        own = _Bound(shapes.video_room_bps(guess.rate_bps, audio_bps, uplink.loss), "own", "rate")
-        others = [_Bound(rooms[receiver.key], "other", "rate") for receiver in shown]
+        own_proven_bps = proof.proven_bps(now_s, guess.rate_bps, probes=not starting)
+        own = _Bound(
+            shapes.video_room_bps(guess.rate_bps, audio_bps, uplink.loss),
+            shapes.video_room_bps(own_proven_bps, wanted_bps, uplink.loss),
+            "own",
+        )
+        others = [bounds[receiver.key] for receiver in shown]
         others += self._brake(now_s, uplink, shown, sending_bps, audio_bps)
         least = min([own, *others], key=lambda bound: bound.room_bps)
-        others_bps = min((bound.room_bps for bound in others), default=shapes.STILLS_MOST_BPS)
 
         cap = self._cap(client, codecs, receivers, uplink, shown)
-        climbing_bps = shapes.video_room_bps(guess.climbing_bps(now_s), audio_bps, uplink.loss)
-        enter = min(cap.rung, shapes.highest_entered(min(climbing_bps, others_bps)))
         ladder = self._ladder
         if ladder is None:
+            enter = min(cap.rung, shapes.highest_entered(least.room_bps))
             ladder = self._ladder = Ladder(now_s, enter)
             self._video_bps = max(shapes.enter_bps(enter), least.room_bps / 2)
         keep = min(cap.rung, self._kept(now_s, ladder.rung, least.room_bps, uplink, shown))
-        if guess.congested:
-            enter = min(enter, ladder.rung)
-        elif self._worth_a_try(now_s, ladder, guess, cap, others_bps, audio_bps):
-            enter = max(enter, ladder.rung + 1)
+        enter = min(cap.rung, _entered(now_s, ladder, guess, proof, own, others))
         if self._is_deferred(now_s, ladder.rung, voice_room_bps):
             keep = enter = 0
         self._choose(now_s, ladder, guess, cap, keep)
-        self._step(now_s, now_ms, ladder, guess, keep, enter, least, cap)
+        self._step(now_s, now_ms, ladder, guess, proof, keep, enter, least, cap)
 
         video_bps = self._follow(now_s, elapsed_s, ladder, least.room_bps)
         told = self._telling.limits
@@ -211,6 +224,7 @@ class Controller:
             codec=codec,
             video_bps=video_bps,
             stills_bps=_stills_bps(ladder.rung, video_bps, least.room_bps),
+            hurried=starting,
         )
         hidden = frozenset(receiver.key for receiver in receivers if not receiver.shown)
         remb_bps = _remb_bps(guess.rate_bps, audio_bps, video_bps)
@@ -229,8 +243,10 @@ class Controller:
         if self._low_since_s is None:
             self._low_since_s = now_s
         rtt_s = max([uplink.rtt_s, *(receiver.downlink.rtt_s for receiver in shown)])
-        dip = now_s - self._low_since_s < DIP_S + rtt_s and room_bps >= DIP_DEEP * shapes.keep_bps(rung)
-        return rung if dip else kept
+        low_s = now_s - self._low_since_s
+        if rung == 2:
+            return 2 if low_s < STILLS_DIP_S else kept
+        return rung if low_s < DIP_S + rtt_s and room_bps >= DIP_DEEP * shapes.keep_bps(rung) else kept
 
     def _brake(
         self, now_s: float, uplink: Way, shown: Sequence[Receiver], sending_bps: int, audio_bps: int
@@ -246,7 +262,7 @@ class Controller:
             return []
         # Stills wait by themselves where there is no room: only moving pictures are braked.
         room_bps = max(self._brake_bps - audio_bps, shapes.STILLS_ENTER_BPS)
-        return [_Bound(room_bps, "own" if own else "other", "delay")]
+        return [_Bound(room_bps, room_bps, "own" if own else "other", "delay")]
 
     def _cap(
         self,
@@ -284,18 +300,6 @@ class Controller:
             self._deferred_since_s = now_s
         return now_s - self._deferred_since_s >= DEFERRED_AFTER_S
 
-    def _worth_a_try(
-        self, now_s: float, ladder: Ladder, guess: UplinkGuess, cap: _Cap, others_bps: int, audio_bps: int
-    ) -> bool:
-        """Return whether the next rung may be tried on an uplink that was never asked to carry it.
-
-        Voice and stills leave no trace of what it could carry; from rung 3 on the picture's rate proves more by itself.
-        """
-        if ladder.rung not in (1, 2) or cap.rung <= ladder.rung or ladder.starting(now_s):
-            return False
-        enter_bps = shapes.enter_bps(ladder.rung + 1)
-        return others_bps >= enter_bps and guess.may_try(now_s, shapes.direction_need_bps(enter_bps, audio_bps))
-
     def _choose(self, now_s: float, ladder: Ladder, guess: UplinkGuess, cap: _Cap, keep: int) -> None:
         """Remember what was before voice only was chosen, and go back to it without patience."""
         chosen = cap.why == "choice"
@@ -313,6 +317,7 @@ class Controller:
         now_ms: int,
         ladder: Ladder,
         guess: UplinkGuess,
+        proof: Proof,
         keep: int,
         enter: int,
         least: _Bound,
@@ -323,8 +328,8 @@ class Controller:
         before = ladder.rung if told is None else told.rung
         failures = ladder.failures
         after = ladder.step(now_s, keep, enter)
-        if ladder.failures > failures and least.whose == "own":
-            guess.refute(now_s)
+        if ladder.failures > failures:
+            proof.refute(now_s)
         why, whose = _reason(after, cap, least)
         if told is None and why == "rate" and guess.guessed:
             why, whose = "start", "none"
@@ -356,10 +361,35 @@ class Controller:
         return int(self._video_bps)
 
 
-def _receiver_room_bps(receiver: Receiver, audio_bps: int) -> int:
+def _others_bound(now_s: float, receiver: Receiver, proof: Proof, audio_bps: int, wanted_bps: int) -> _Bound:
     """Return what a receiver's share leaves for the picture beside the voice and its repetitions there."""
     share_bps = receiver.share_bps if receiver.share_bps is not None else START_UNKNOWN_BPS
-    return shapes.video_room_bps(share_bps, audio_bps * (1 + receiver.copies), receiver.downlink.loss)
+    loss, times = receiver.downlink.loss, 1 + receiver.copies
+    proven_bps = proof.proven_bps(now_s, share_bps, probes=receiver.downlink.known)
+    return _Bound(
+        shapes.video_room_bps(share_bps, audio_bps * times, loss),
+        shapes.video_room_bps(proven_bps, wanted_bps * times, loss),
+        "other",
+    )
+
+
+def _entered(
+    now_s: float, ladder: Ladder, guess: UplinkGuess, proof: Proof, own: _Bound, others: Sequence[_Bound]
+) -> int:
+    """Return the highest rung that may be entered for what the links have proven, or what is worth a try.
+
+    Voice and stills leave no trace of what a link could carry, so that the next rung above them may be tried without
+    proof; from rung 3 on the picture's own rate is the proof.
+    """
+    rung = ladder.rung
+    if guess.congested:
+        return rung
+    proven = shapes.highest_entered(min(bound.proven_bps for bound in (own, *others)))
+    if proven > rung or rung not in (1, 2) or ladder.starting(now_s) or not proof.may_try(now_s):
+        return proven
+    enter_bps = shapes.enter_bps(rung + 1)
+    may_carry = own.room_bps >= enter_bps or not proof.probed(guess.rate_bps)
+    return rung + 1 if may_carry and all(bound.room_bps >= enter_bps for bound in others) else proven
 
 
 def _voice_share_bps(receiver: Receiver) -> int:
@@ -373,7 +403,11 @@ def _voice_share_bps(receiver: Receiver) -> int:
 def _stills_bps(rung: int, video_bps: int, room_bps: int) -> int:
     if rung < 2:
         return 0
-    spare_bps = room_bps if rung == 2 else max(room_bps - video_bps, int(room_bps * shapes.STILLS_SHARE))
+    spare_bps = (
+        int(room_bps * shapes.STILLS_ALONE_SHARE)
+        if rung == 2
+        else max(room_bps - video_bps, int(room_bps * shapes.STILLS_SHARE))
+    )
     return min(spare_bps, shapes.STILLS_MOST_BPS)
 
 

@@ -37,7 +37,7 @@ class Ladder:
         self.wait_s = CLIMB_AFTER_S
         """How long the link must be good before the next climb."""
         self.failures = 0
-        """Climbs that failed so far."""
+        """Climbs so far that did not hold."""
         self.begin(now_s, rung)
 
     def begin(self, now_s: float, rung: int) -> None:
@@ -74,9 +74,10 @@ class Ladder:
             self._falls += 1
             if self._falls >= START_FALLS:
                 self._start_until_s = now_s
-        elif self._climbed_s is not None and now_s - self._climbed_s <= FAILED_WITHIN_S:
-            self.wait_s = min(self.wait_s * 2, CLIMB_AFTER_MOST_S)
+        elif self._climbed_s is not None:
             self.failures += 1
+            if now_s - self._climbed_s <= FAILED_WITHIN_S:
+                self.wait_s = min(self.wait_s * 2, CLIMB_AFTER_MOST_S)
         self._climbed_s = None
         self._good_since_s = None
         self._changed_s = now_s

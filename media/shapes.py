@@ -62,8 +62,8 @@ VOICES = (
 )
 """From thin to rich."""
 
-LOSSY_VOICE = Voice(from_bps=150_000, frame_ms=20, bitrate_bps=24_000, dtx=False)
-"""Instead of the two rich ones from `LOSSY` on: with RED 81 kbit/s in all, and one lost pair is a hole of 20 ms."""
+LOSSY_VOICE = Voice(from_bps=110_000, frame_ms=20, bitrate_bps=16_000, dtx=False)
+"""Instead of the richer ones from `LOSSY` on: with RED 63 kbit/s in all; a lost pair is a hole of 40 ms, not 120."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,12 @@ class Picture:
 PICTURES: dict[int, Picture] = {
     # 240×180. AV1 at 30 kbit/s kept texture and colour at 240 lines and 10 pictures/s; below 16 no encoder follows.
     3: Picture(
-        enter_bps=22_000, keep_bps=16_000, most_bps=50_000,
+        enter_bps=22_000, keep_bps=16_000, most_bps=65_000,
         steps=(PictureStep(16_000, 180, 5), PictureStep(25_000, 180, 6), PictureStep(35_000, 180, 8)),
     ),
-    # 320×240, at the upper end 480×360: 120 kbit/s of AV1 at 360 lines was the best picture on a 256 kbit/s link. The
-    # most is what lets an uplink prove rung 5, as an estimate grows to 1.5 times what is sent.
+    # 320×240, at the upper end 480×360: 120 kbit/s of AV1 at 360 lines was the best picture on a 256 kbit/s link.
     4: Picture(
-        enter_bps=50_000, keep_bps=36_000, most_bps=200_000,
+        enter_bps=50_000, keep_bps=36_000, most_bps=280_000,
         steps=(PictureStep(36_000, 240, 12), PictureStep(50_000, 240, 13), PictureStep(80_000, 240, 15),
                PictureStep(120_000, 360, 15)),
     ),
@@ -105,13 +104,15 @@ PICTURES: dict[int, Picture] = {
                PictureStep(400_000, 480, 25)),
     ),
 }  # fmt: skip
-"""By rung."""
+"""By rung. The most of each is what the next one needs with its headroom: a link proves a rung by carrying its rate."""
 
 STILLS_ENTER_BPS = 8_000
-STILLS_KEEP_BPS = 5_000
-"""A still of 10 kB takes 10 s at 8 kbit/s, the longest somebody looks at an old one; at 5 it takes 16."""
+STILLS_KEEP_BPS = 3_000
+"""A still of 10 kB takes 10 s at 8 kbit/s, the longest somebody looks at an old one; at 3 it takes 27."""
 STILLS_MOST_BPS = 1_000_000
 """More would show a still no sooner than the eye sees it."""
+STILLS_ALONE_SHARE = 0.75
+"""Of the picture's room where nothing moves: stills are sent in bursts, and the voice beside them must not wait."""
 STILLS_SHARE = 0.1
 """Of the picture's room, for stills that are asked for while pictures move."""
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from media.control import AudioShape, Limits, Rung, VideoCodec, Whose, Why
-from media.shapes import video_shape
+from media.shapes import PICTURES, video_shape
 
 BITRATE_STEP = 0.15
-STILLS_STEP = 0.3
-EVERY_S = 2.0
-"""A page is told of another bit rate from these differences on, of a higher one no more often; REMB does the rest."""
+STILLS_STEP = 0.5
+FALL = 0.3
+EVERY_S = 4.0
+HIGHER_EVERY_S = 6.0
+START_EVERY_S = 2.0
+"""A page is told of another bit rate from the first differences on and no more often than this, of a fall at once; REMB
+does the rest."""
 
 
 class Telling:
@@ -34,8 +38,10 @@ class Telling:
         codec: VideoCodec | None,
         video_bps: int,
         stills_bps: int,
+        hurried: bool,
     ) -> tuple[Limits, bool]:
-        """Return the limits, and whether they are others than the page has. `video_bps` is with headers."""
+        """Return the limits, and whether they are others than the page has. `video_bps` is with headers;
+        `hurried` in the beginning, when the rate still doubles."""
         told = self.limits
         shown = codec if rung >= 3 else None
         if told is not None:
@@ -43,9 +49,15 @@ class Telling:
             same = (told.rung, told.why, told.whose, told.audio, told_codec) == (rung, why, whose, audio, shown)
             video = _change(video_bps, self._video_bps) / BITRATE_STEP
             stills = _change(stills_bps, told.stills_bps) / STILLS_STEP
-            lower = min(video, stills) < -1
-            higher = max(video, stills) > 1 and now_s - self._told_s >= EVERY_S
-            if same and not lower and not higher:
+            elapsed_s = now_s - self._told_s
+            fell = video * BITRATE_STEP < -FALL
+            lower = min(video, stills) < -1 and elapsed_s >= EVERY_S
+            higher = max(video, stills) > 1 and elapsed_s >= (START_EVERY_S if hurried else HIGHER_EVERY_S)
+            # The last step to the most of a rung may be a small one, and is what proves the next.
+            higher = higher or (
+                elapsed_s >= HIGHER_EVERY_S and rung >= 3 and _tops_out(rung, video_bps, self._video_bps)
+            )
+            if same and not fell and not lower and not higher:
                 return told, False
         before = told.video if told is not None and told.rung == rung else None
         self._video_bps = video_bps
@@ -60,6 +72,10 @@ class Telling:
             since_ms=since_ms,
         )
         return self.limits, True
+
+
+def _tops_out(rung: int, now_bps: int, before_bps: int) -> bool:
+    return now_bps >= PICTURES[rung].most_bps > before_bps
 
 
 def _change(now: int, before: int) -> float:

@@ -2,7 +2,7 @@
 
 A downlink is probed with padding, and its estimate stands for itself. An uplink's is bounded by what the browser has
 sent so far, which is little at the beginning and while only voice goes. So it is taken for more than its estimate for
-some seconds after a beginning or a climb, and after a climb that failed for no more than was found then.
+some seconds after a beginning or a climb.
 """
 
 from __future__ import annotations
@@ -13,22 +13,20 @@ from media.ways import CONGESTED_QUEUE_S, Way
 START_UNKNOWN_BPS = 100_000
 """Of a direction of which nothing is known: rung 4 at its lowest. A GPRS link floods until that is seen."""
 OF_DOWNLINK = 0.3
-"""What an unmeasured uplink is taken for beside its downlink: 3G 128/400, 4G 3000/9000, geostationary 128/512."""
+OF_THIN_DOWNLINK = 0.65
+"""What an unmeasured uplink is taken for beside its downlink: 3G 128/400, 4G 3000/9000, geostationary 128/512; below
+`START_UNKNOWN_BPS` EDGE 60/100 and lines that are the same both ways."""
 LONG_RTT_S = 0.25
 LONG_BPS = 100_000
 """On long links (satellites, full queues) the uplink is thin whatever the downlink is."""
 HINT_SHARE = 0.8
 """Of what the last visit found: the same place, another hour."""
+OTHER_LINK_FROM = 2.0
+"""A downlink so many times the last one is another link: what was known of its uplink says nothing."""
 
 RAMP_S = 6.0
 """So long after a beginning or climb the estimate does not bind unless the link is congested: it is no more than 1.5
 times what has come, and a browser needs seconds to send what it may."""
-APPLICATION_LIMITED = 1.6
-"""An estimate below so many times what is sent may only say that no more was sent."""
-CEILING_S = 300.0
-CEILING_MARGIN = 1.15
-"""Where a climb failed the uplink is taken for no more than this times its estimate then, for so long or until more was
-sent without harm."""
 OVERUSING_FOR_S = 1.0
 """A delay-based estimate overuses for a moment whenever it meets the link's rate; that is how it finds it."""
 
@@ -36,8 +34,7 @@ OVERUSING_FOR_S = 1.0
 class UplinkGuess:
     """One sender's uplink over time. Times are of one monotonic clock, in seconds."""
 
-    __slots__ = ("_assumed_bps", "_assumed_until_s", "_ceiling_bps", "_ceiling_until_s", "_overusing_since_s",
-                 "_sending_bps", "_way", "congested", "guessed", "rate_bps")  # fmt: skip
+    __slots__ = ("_assumed_bps", "_assumed_until_s", "_overusing_since_s", "congested", "guessed", "rate_bps")
 
     def __init__(self, now_s: float, assumed_bps: int | None) -> None:
         self.rate_bps = assumed_bps or START_UNKNOWN_BPS
@@ -46,12 +43,8 @@ class UplinkGuess:
         """More is sent than it carries."""
         self.guessed = True
         """The rate is not its own estimate."""
-        self._way = Way(None, known=False)
-        self._sending_bps = 0
         self._assumed_bps = assumed_bps
         self._assumed_until_s = now_s + RAMP_S
-        self._ceiling_bps = 0
-        self._ceiling_until_s = float("-inf")
         self._overusing_since_s: float | None = None
 
     def assume(self, now_s: float, rate_bps: int) -> None:
@@ -61,18 +54,9 @@ class UplinkGuess:
         self._assumed_until_s = now_s + RAMP_S
         self._overusing_since_s = None
 
-    def refute(self, now_s: float) -> None:
-        """Note that a climb failed on this link: it carries no more than its estimate says now."""
-        self._ceiling_bps = int(self.rate_bps * CEILING_MARGIN)
-        self._ceiling_until_s = now_s + CEILING_S
-
     def see(self, now_s: float, way: Way, sending_bps: int) -> None:
         """Take in the estimate, and what arrives from the sender now."""
-        self._way = way
-        self._sending_bps = sending_bps
         self._see_congestion(now_s, way)
-        if sending_bps > self._ceiling_bps and not self.congested:
-            self._ceiling_until_s = float("-inf")
         ramping = now_s < self._assumed_until_s
         estimate_bps = way.carries_bps() if way.known or not ramping else None
         self.guessed = estimate_bps is None
@@ -84,17 +68,6 @@ class UplinkGuess:
             self.guessed = True
         else:
             self.rate_bps = estimate_bps
-
-    def climbing_bps(self, now_s: float) -> int:
-        """Return what it is taken for when a climb is considered."""
-        return min(self.rate_bps, self._ceiling_bps) if now_s < self._ceiling_until_s else self.rate_bps
-
-    def may_try(self, now_s: float, need_bps: int) -> bool:
-        """Return whether it may carry so much though its estimate is less, because it was never asked to."""
-        estimate_bps = self._way.carries_bps() or 0
-        limited_by_sender = estimate_bps <= APPLICATION_LIMITED * self._sending_bps + 10_000
-        refuted = now_s < self._ceiling_until_s and self._ceiling_bps < need_bps
-        return limited_by_sender and not refuted and not self.congested
 
     def _see_congestion(self, now_s: float, way: Way) -> None:
         if not way.overusing:
@@ -113,8 +86,9 @@ def assumed_uplink_bps(own_downlink: Way | None, hint: LinkHint | None) -> int |
     if hint is not None and hint.up_bps > 0:
         # On another network than last time the hint is worth no more than the downlinks' ratio.
         other = down_bps / hint.down_bps if down_bps is not None and hint.down_bps > 0 else 1.0
-        return int(hint.up_bps * HINT_SHARE * min(other, 1.0))
+        if other < OTHER_LINK_FROM:
+            return int(hint.up_bps * HINT_SHARE * min(other, 1.0))
     if own_downlink is None or down_bps is None:
         return None
-    guess_bps = int(down_bps * OF_DOWNLINK)
+    guess_bps = int(max(down_bps * OF_DOWNLINK, min(down_bps * OF_THIN_DOWNLINK, START_UNKNOWN_BPS)))
     return min(guess_bps, LONG_BPS) if own_downlink.rtt_s >= LONG_RTT_S else guess_bps

@@ -17,14 +17,18 @@ CONCEALED_FROM = 0.03
 POORER_MARGIN = 0.85
 POORER_AFTER_S = 3.0
 """A voice that still fits is given up when the rate was so far below its line for so long: estimates dip."""
+DIP_S = 1.5
+DIP_DEEP = 0.6
+"""While a queue drains the estimate is below what the voice alone takes, for a moment and by no more than that."""
 FITS_SHARE = 0.85
 """Of the direction a voice may need when it is chosen."""
 RICHER_MARGIN = 1.15
 RICHER_AFTER_S = 5.0
 CHANGE_EVERY_S = 10.0
 CHANGE_EVERY_MOST_S = 240.0
-FAILED_WITHIN_S = 30.0
-"""Least time from any change to a richer voice; it doubles each time when the richer one did not last."""
+FAILED_WITHIN_S = 60.0
+"""Least time from any change to a richer voice; it doubles each time when the richer one did not last
+so long or twice the wait."""
 LOSSY_ENDS = 0.6
 """Of the loss from which short packets are sent, until they no longer are."""
 
@@ -32,12 +36,17 @@ LOSSY_ENDS = 0.6
 class VoiceChoice:
     """One leg's voice over time. Times are of one monotonic clock, in seconds."""
 
-    __slots__ = ("_changed_s", "_clean_since_s", "_enriched_s", "_lossy_since_s", "_poor_since_s", "_rich_since_s",
-                 "_wait_s", "shape")  # fmt: skip
+    __slots__ = (
+        "_changed_s", "_clean_since_s", "_dip_since_s", "_enriched_s", "_lossy_since_s", "_poor_since_s",
+        "_rich_since_s", "_wait_s", "shape", "wanted",
+    )  # fmt: skip
 
     def __init__(self, now_s: float, room_bps: float, loss: float) -> None:
         self.shape: AudioShape = _shape(room_bps, loss, loss >= RED_FROM)
         """As it is to be now."""
+        self.wanted = self.shape
+        """As it would be without patience."""
+        self._dip_since_s: float | None = None
         self._changed_s = now_s
         self._enriched_s = float("-inf")
         self._wait_s = CHANGE_EVERY_S
@@ -46,22 +55,28 @@ class VoiceChoice:
         self._lossy_since_s: float | None = None
         self._clean_since_s: float | None = None
 
-    def step(self, now_s: float, room_bps: float, loss: float, concealed: float) -> AudioShape:
-        """Return the shape from now on for a direction of `room_bps` in all, with the worst loss on its way and the
-        worst concealment that a listener reported, as shares."""
+    def step(self, now_s: float, room_bps: float, proven_bps: float, loss: float, concealed: float) -> AudioShape:
+        """Return the shape from now on for a direction of `room_bps` in all, of which `proven_bps` are sure, with the
+        worst loss on its way and the worst concealment that a listener reported, as shares."""
         red = self._red(now_s, loss, concealed)
         if self.shape == LOSSY_VOICE.shape(red=True):
             loss /= LOSSY_ENDS
         if red and not self.shape.red and self._protect(now_s, room_bps, loss):
             return self.shape
-        if _cost(self.shape) > room_bps * (1 - FEEDBACK_SHARE):
+        rich = _shape(min(room_bps / RICHER_MARGIN, proven_bps), loss, red)
+        self.wanted = _shape(room_bps, loss, red)
+        fits = _cost(self.shape) <= room_bps * (1 - FEEDBACK_SHARE)
+        self._dip_since_s = _since(self._dip_since_s, now_s, not fits)
+        if not fits:
+            dips = self._dip_since_s is not None and now_s - self._dip_since_s < DIP_S
+            if dips and room_bps >= DIP_DEEP * _cost(self.shape):
+                return self.shape
             thin = _shape(room_bps, loss, red)
             if _cost(thin) < _cost(self.shape):
                 self._impoverish(now_s, thin)
             return self.shape
         poor = _shape(room_bps / POORER_MARGIN, loss, red)
         self._poor_since_s = _since(self._poor_since_s, now_s, _cost(poor) < _cost(self.shape) and poor.red == red)
-        rich = _shape(room_bps / RICHER_MARGIN, loss, red)
         better = rich != self.shape and (_cost(rich) > _cost(self.shape) or rich.red != self.shape.red)
         self._rich_since_s = _since(self._rich_since_s, now_s, better)
         if self._poor_since_s is not None and now_s - self._poor_since_s >= POORER_AFTER_S:
@@ -77,7 +92,7 @@ class VoiceChoice:
 
     def _impoverish(self, now_s: float, shape: AudioShape) -> None:
         self._set(now_s, shape)
-        if now_s - self._enriched_s <= FAILED_WITHIN_S:
+        if now_s - self._enriched_s <= max(FAILED_WITHIN_S, 2 * self._wait_s):
             self._wait_s = min(self._wait_s * 2, CHANGE_EVERY_MOST_S)
         self._enriched_s = float("-inf")
 

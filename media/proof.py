@@ -1,0 +1,61 @@
+"""What an estimate proves: one made while little is sent rises to 1.5 times that, whatever the link carries.
+
+A climb is a promise to a person, and is made only on what went through of late without a queue, or on an estimate that
+lies so far above it that a probe or busier times must have found it.
+"""
+
+from __future__ import annotations
+
+PROBED_FROM = 1.6
+PROBED_FROM_BPS = 10_000
+"""An estimate above so many times what was sent, and this, does not come from what was sent."""
+REACH = 1.05
+"""What went through in whole seconds was a little more within them."""
+PEAK_S = 5.0
+"""A picture's rate goes up and down with what moves in it."""
+REFUTED_S = 300.0
+"""After a climb that failed only an estimate that was probed is believed, for so long."""
+REFUTED_MARGIN = 1.2
+
+
+class Proof:
+    """What one sender's way has proven. Times are of one monotonic clock, in seconds."""
+
+    __slots__ = ("_before_bps", "_peak_bps", "_refuted_until_s", "_window_s")
+
+    def __init__(self, now_s: float) -> None:
+        self._peak_bps = 0
+        self._before_bps = 0
+        self._window_s = now_s
+        self._refuted_until_s = float("-inf")
+
+    def see(self, now_s: float, sending_bps: int, *, calm: bool) -> None:
+        """Note what goes through now; `calm`: without a queue."""
+        if now_s - self._window_s >= PEAK_S:
+            self._before_bps, self._peak_bps = self._peak_bps, 0
+            self._window_s = now_s
+        if calm:
+            self._peak_bps = max(self._peak_bps, sending_bps)
+
+    def refute(self, now_s: float) -> None:
+        """Note that a climb failed."""
+        self._refuted_until_s = now_s + REFUTED_S
+
+    @property
+    def peak_bps(self) -> int:
+        """The most that went through in the last 5 to 10 s."""
+        return max(self._peak_bps, self._before_bps)
+
+    def proven_bps(self, now_s: float, rate_bps: int, *, probes: bool) -> int:
+        """Return how much of an estimate may be climbed on. `probes`: it may come from more than what was sent."""
+        if probes and self.probed(rate_bps):
+            return int(rate_bps / REFUTED_MARGIN) if now_s < self._refuted_until_s else rate_bps
+        return min(rate_bps, int(self.peak_bps * REACH))
+
+    def probed(self, rate_bps: int) -> bool:
+        """Return whether an estimate comes from more than what was sent of late."""
+        return rate_bps > PROBED_FROM * self.peak_bps + PROBED_FROM_BPS
+
+    def may_try(self, now_s: float) -> bool:
+        """Return whether a rung may be tried without proof."""
+        return now_s >= self._refuted_until_s
