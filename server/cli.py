@@ -1,4 +1,4 @@
-"""The command line: `puente serve | relay | demo | migrate`.
+"""The command line: `puente serve | relay | demo | migrate | turn-config`.
 
 Exit codes: 0 done, 1 could not start or was not up to date, 2 a setting or an argument is bad (one line says which).
 """
@@ -148,6 +148,30 @@ def migrate(target: str, *, check: bool) -> None:
     if check and not current:
         raise PlainError("the schema is behind; run `puente migrate`")
     click.echo("The schema is up to date." if current else f"The schema is at {target}.")
+
+
+@main.command("turn-config")
+@click.option("--certificate", default="/etc/coturn/fullchain.pem", metavar="PATH", help="For turns: addresses.")
+@click.option("--key", default="/etc/coturn/privkey.pem", metavar="PATH", help="Its private key.")
+def turn_config(certificate: str, key: str) -> None:
+    """Print turnserver.conf for Debian's coturn, made from PUENTE_TURN_… and PUENTE_MEDIA_ADDRESS."""
+    from urllib.parse import urlsplit
+
+    from server.turn_config import TurnServer
+    from server.turn_config import turn_config as written
+
+    settings = _load()
+    if not settings.turn_urls or settings.turn_secret is None or not settings.media_address:
+        raise BadUseError("PUENTE_TURN_URLS, PUENTE_TURN_SECRET and PUENTE_MEDIA_ADDRESS (of every relay) must be set")
+    server = TurnServer(
+        urls=settings.turn_urls,
+        secret=settings.turn_secret.get_secret_value(),
+        realm=urlsplit(settings.public_url or "").hostname or "puente",
+        peers=settings.media_address,
+        certificate=certificate,
+        key=key,
+    )
+    click.echo(written(server), nl=False)
 
 
 if __name__ == "__main__":

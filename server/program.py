@@ -30,6 +30,7 @@ from server.visits import Visits
 from signaling.store import Store, StoreError, open_store
 from signaling.switchboard import Signaling
 from signaling.tickets import Tickets
+from signaling.turn import Turn
 
 PROGRAMME = "migrantes"
 LIVE_PATH = "/live/"
@@ -115,6 +116,7 @@ class Program:
             tickets=tickets,
             programme=PROGRAMME,
             origins=self._origins(),
+            turn=_turn(settings),
         )
         pages = Pages(self._dist)
         demo = None
@@ -225,6 +227,12 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     """End a task that may have ended."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def _turn(settings: Settings) -> Turn:
+    """What gives pages their TURN credentials."""
+    secret = settings.turn_secret.get_secret_value() if settings.turn_secret is not None else ""
+    return Turn(settings.turn_urls, secret, settings.turn_lifetime_s)
 
 
 def _media_environment(settings: Settings) -> dict[str, str]:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import ipaddress
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Annotated
@@ -89,6 +90,18 @@ def _relay_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _turn_url(url: str) -> str:
+    found = _TURN_URL.fullmatch(url)
+    if found is None or not 0 < int(found["port"] or 3478) <= 65_535:
+        raise ValueError("not a TURN address")
+    return url
+
+
+_TURN_URL = re.compile(
+    r"turns?:([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:(?P<port>\d{1,5}))?(\?transport=(udp|tcp))?"
+)
+"""RFC 7065 §3.1."""
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 FreePort = Annotated[int, Field(ge=0, le=65535)]
 Ip = Annotated[str, AfterValidator(_ip)]
@@ -107,6 +120,9 @@ _MUST_BE = {
     "secret_key": f"keys of at least {MIN_KEY_CHARACTERS} characters, separated by commas or blanks, the newest first",
     "public_url": "http://host or https://host, without a path",
     "relay_url": "http://host:port or unix:/path of a relay worker's control socket",
+    "turn_urls": "turn:host:port or turns:host:port addresses, separated by commas",
+    "turn_secret": f"a secret of at least {MIN_KEY_CHARACTERS} characters, shared with the TURN server",
+    "turn_lifetime_s": "seconds from 600 to 172800",
     "trusted_proxies": "IP networks such as 10.0.0.0/8, separated by commas",
 }
 
@@ -131,6 +147,12 @@ class Settings(BaseSettings):
     public_url: Annotated[str, AfterValidator(_origin)] | None = None
     relay_url: Annotated[str, AfterValidator(_relay_url)] | None = None
     """A relay worker started elsewhere; without it this process starts one of its own."""
+    turn_urls: Annotated[tuple[Annotated[str, AfterValidator(_turn_url)], ...], NoDecode, BeforeValidator(_words)] = ()
+    """TURN servers for networks that let nothing else through, best first."""
+    turn_secret: Key | None = None
+    turn_lifetime_s: Annotated[int, Field(ge=600, le=172_800)] = 12 * 3600
+    """How long credentials for them are good: longer than a visit lasts, since each refresh of an
+    allocation shows them again."""
     trusted_proxies: Annotated[tuple[IpNetwork, ...], NoDecode, BeforeValidator(_words)] = (
         ipaddress.ip_network("127.0.0.0/8"),
         ipaddress.ip_network("::1/128"),
@@ -181,6 +203,8 @@ def load(*, default_data_dir: Path | None = None) -> Settings:
     except ValidationError as error:
         names = dict.fromkeys(str(problem["loc"][0]) for problem in error.errors(include_input=False))
         raise SettingError("; ".join(f"PUENTE_{name.upper()} must be {_MUST_BE[name]}" for name in names)) from None
+    if settings.turn_urls and settings.turn_secret is None:
+        raise SettingError("PUENTE_TURN_SECRET must be set, to what the TURN servers have, when PUENTE_TURN_URLS is")
     if default_data_dir is not None and "data_dir" not in settings.model_fields_set:
         return settings.model_copy(update={"data_dir": default_data_dir})
     return settings

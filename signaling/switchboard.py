@@ -91,7 +91,7 @@ class Signaling:
         self._doors = Doors()
         self._sockets = Sockets(self, list(CLIENT_EVENTS), origins)
         people = People(directory)
-        self._legs = Legs(relay, self.pairing, self.sessions, turn or Turn())
+        self._legs = Legs(relay, self.pairing, self.sessions, turn or Turn((), "", 0))
         self._reports = Reports(journal)
         self._refresh = Refresh(self.sessions, self.pairing, people, self._legs, self._sockets, self._loops)
         self._presence = Presence(

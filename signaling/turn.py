@@ -16,9 +16,6 @@ from collections.abc import Callable, Sequence
 
 from signaling.protocol import IceServer
 
-LIFETIME_S = 12 * 3600
-"""As long as a session. Each refresh of an allocation shows the credentials again, so they must outlive the visit."""
-
 
 class Turn:
     """TURN servers that share one secret.
@@ -32,9 +29,9 @@ class Turn:
 
     def __init__(
         self,
-        urls: Sequence[str] = (),
-        secret: str = "",
-        lifetime_s: int = LIFETIME_S,
+        urls: Sequence[str],
+        secret: str,
+        lifetime_s: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._urls = list(urls)

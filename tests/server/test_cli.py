@@ -31,7 +31,7 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
     """And so does each command for its options."""
     shown = puente("--help", folder=tmp_path)
     assert shown.returncode == 0
-    for command in ("serve", "relay", "demo", "migrate"):
+    for command in ("serve", "relay", "demo", "migrate", "turn-config"):
         assert re.search(rf"^  {command} ", shown.stdout, re.MULTILINE)
         assert puente(command, "--help", folder=tmp_path).returncode == 0
 
@@ -43,7 +43,9 @@ def test_the_version_is_that_of_the_project(tmp_path: Path) -> None:
     assert VERSION in puente("--version", folder=tmp_path).stdout
 
 
-@pytest.mark.parametrize("command", [["serve"], ["demo"], ["migrate"], ["relay", "--control", "unix:/tmp/x"]])
+@pytest.mark.parametrize(
+    "command", [["serve"], ["demo"], ["migrate"], ["turn-config"], ["relay", "--control", "unix:/tmp/x"]]
+)
 def test_a_bad_setting_is_one_line_and_exit_code_2(tmp_path: Path, command: list[str]) -> None:
     """For every command, and without anything having been made."""
     ended = puente(*command, folder=tmp_path, HTTP_PORT="geheim", SECRET_KEY="geheim")

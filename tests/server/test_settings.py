@@ -67,6 +67,12 @@ def test_lists_are_split_on_commas_and_blanks(monkeypatch: pytest.MonkeyPatch) -
         ("RELAY_URL", "relay:1"),
         ("RELAY_URL", "http://relay"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TURN_URLS", "turn.example.org"),
+        ("TURN_URLS", "turn:geheim@turn.example.org"),
+        ("TURN_URLS", "turns:turn.example.org:70000"),
+        ("TURN_URLS", "turn:turn.example.org?transport=sctp"),
+        ("TURN_SECRET", "geheim"),
+        ("TURN_LIFETIME_S", "60"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_the_variable(
@@ -148,3 +154,13 @@ def test_a_command_may_have_its_own_data_directory(monkeypatch: pytest.MonkeyPat
     assert load(default_data_dir=Path("var/demo")).data_dir == Path("var/demo")
     monkeypatch.setenv("PUENTE_DATA_DIR", "/srv/puente")
     assert load(default_data_dir=Path("var/demo")).data_dir == Path("/srv/puente")
+
+
+def test_turn_addresses_need_the_secret_of_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it no credentials could be made, and pages would try servers that refuse them."""
+    monkeypatch.setenv("PUENTE_TURN_URLS", "turn:turn.example.org turns:[2001:db8::1]:443?transport=tcp")
+    with pytest.raises(SettingError, match="PUENTE_TURN_SECRET must be set"):
+        load()
+    monkeypatch.setenv("PUENTE_TURN_SECRET", "a-secret-of-the-servers")
+    assert load().turn_urls == ("turn:turn.example.org", "turns:[2001:db8::1]:443?transport=tcp")
+    assert load().turn_lifetime_s == 12 * 3600

@@ -193,7 +193,7 @@ async def test_the_report_of_a_leg_already_let_go_is_kept(live: Live) -> None:
 
 async def test_turn_servers_come_with_an_offer_and_not_without(start: Start) -> None:
     """The page that is to make a connection gets credentials; a snapshot without an offer is not made longer."""
-    live = await start(turn=Turn(["turn:turn.example:3478"], "s" * 32))
+    live = await start(turn=Turn(["turn:turn.example:3478"], "s" * 32, 600))
     page = await live.patient()
     await page.ok("join", consent=CONSENT)
     leg = (await page.until(lambda shot: shot["leg"] and shot["leg"]["sdp"]))["leg"]

@@ -23,4 +23,4 @@ def test_credentials_are_what_a_server_with_the_secret_computes() -> None:
 
 def test_without_addresses_there_are_no_servers() -> None:
     """Pages are told of none."""
-    assert Turn().servers() == []
+    assert Turn([], "", 0).servers() == []
