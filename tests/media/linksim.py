@@ -65,8 +65,7 @@ class Sample:
 class Run:
     """A sender of voice and pictures that follows the estimate, behind `link`; reports come back after `back_s`.
 
-    `video_share`: part of the estimate that pictures and voice together use; 0: voice only. `clock_offset_s` and
-    `drift` are those of the receiver's clock.
+    `fixed_bps`: what is sent instead of the estimate. `drift` is that of the receiver's clock.
     """
 
     def __init__(
@@ -80,6 +79,7 @@ class Run:
         voice_bytes: int = 160,
         video: bool = True,
         max_video_bps: float = 4_000_000,
+        fixed_bps: float | None = None,
         report_loss: float = 0.0,
         drift: float = 0.0,
         probe: bool = False,
@@ -91,7 +91,7 @@ class Run:
         self.report_every_s, self.report_loss = report_every_s, report_loss
         self.voice_every_s, self.voice_bytes = voice_every_s, voice_bytes
         self.video, self.max_video_bps = video, max_video_bps
-        self.drift = drift
+        self.drift, self.fixed_bps = drift, fixed_bps
         self.prober = Prober() if probe else None
         self.probe_results: list[tuple[float, float | None, float]] = []
         self.samples: list[Sample] = []
@@ -140,7 +140,7 @@ class Run:
 
     def _video(self, _: object) -> None:
         """Send one packet of a picture each 10 ms or as the rate allows, as a pacer would."""
-        rate_bps = min(self.estimator.estimate_bps, self.max_video_bps)
+        rate_bps = self.fixed_bps or min(self.estimator.estimate_bps, self.max_video_bps)
         silent = self.log.silent_s(self.now_s) > max(1.0, 2 * (self.link.delay_s + self.back_s) + 0.5)
         self._debt -= rate_bps / 8 * 0.01
         self._debt = max(self._debt, -rate_bps / 8 * 0.05)
