@@ -204,7 +204,8 @@ class Feedback:
         lost = source.missing.due(now_s, self._leg.end.rtt_s)
         if source.missing.needs_keyframe:
             source.missing.needs_keyframe = False
-            self._leg.want_keyframe(source)
+            if source.video:
+                self._leg.want_keyframe(source)
         if lost and source.ssrc is not None:
             source.nacked += len(lost)
             self._plane.send_rtcp(self._leg.end, rtcp.Nack(self._own_ssrc, source.ssrc, tuple(lost)).pack())

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from media.rtp import RtpError, payload_offset
 from media.sdp import AV1, H264, VP8, VP9
 
-MIN_INTERVAL_S = 0.4
+MIN_INTERVAL_S = 0.5
 GIVE_UP_S = 5.0
 """After this without another wish. A camera that is off answers none; when it comes back it starts with a keyframe."""
 

@@ -11,6 +11,10 @@ MAX_MISSING = 256
 MAX_TRIES = 8
 MAX_AGE_S = 2.0
 """After this a receiver has frozen long enough that a keyframe is the better repair."""
+VOICE_MAX_AGE_S = 0.3
+"""A syllable that is later than this is no better than a lost one: it would hold up all that follow."""
+VOICE_MAX_RTT_S = 0.25
+"""Beyond this round trip voice is not asked for again; it is repeated before it is missed instead."""
 REPEAT_FLOOR_S = 0.04
 """Shortest time between two requests: two ticks of the engine, however short the round trip."""
 
@@ -32,9 +36,10 @@ class _Hole:
 class Missing:
     """The missing packets of one received stream. All times are of one monotonic clock, in seconds."""
 
-    __slots__ = ("_fresh", "_holes", "_look_s", "given_up", "needs_keyframe")
+    __slots__ = ("_fresh", "_holes", "_look_s", "_max_age_s", "given_up", "needs_keyframe")
 
-    def __init__(self) -> None:
+    def __init__(self, max_age_s: float = MAX_AGE_S) -> None:
+        self._max_age_s = max_age_s
         self._holes: dict[int, _Hole] = {}
         self._fresh: list[int] = []  # not asked for yet
         self._look_s = float("-inf")  # when to look through all holes again
@@ -82,7 +87,7 @@ class Missing:
         hopeless: list[int] = []
         next_s = now_s + repeat_s
         for sequence, hole in self._holes.items():
-            if now_s - hole.since_s > MAX_AGE_S:
+            if now_s - hole.since_s > self._max_age_s:
                 hopeless.append(sequence)
                 continue
             if now_s >= hole.next_s:
@@ -91,7 +96,7 @@ class Missing:
                     continue
                 self._asked(hole, now_s + repeat_s)
                 asked.append(sequence)
-            next_s = min(next_s, hole.next_s, hole.since_s + MAX_AGE_S)
+            next_s = min(next_s, hole.next_s, hole.since_s + self._max_age_s)
         if hopeless:
             self._give_up(hopeless)
         self._look_s = max(next_s, now_s + min(LOOK_EVERY_S, repeat_s / 2))

@@ -94,9 +94,12 @@ class Outlet:
         self.look_again()
 
     def resend(self, sink: Sink, packet: bytes, at: int, now_s: float) -> None:
-        """Send a retransmission; it goes before pictures that wait."""
+        """Send a retransmission; it goes before pictures that wait, and at once if it is of voice."""
         size = len(packet) + WRAPPING_BYTES
-        if self.pacer.offer(now_s, size):
+        if not sink.video:
+            self.pacer.voice(now_s, size)
+            self._leave(sink, packet, at, now_s, None)
+        elif self.pacer.offer(now_s, size):
             self._leave(sink, packet, at, now_s, None)
         elif self.pacer.put(Kind.REPAIR, Waiting(sink, packet, at), size, now_s):
             self.look_again()

@@ -20,6 +20,7 @@ from typing import Protocol, cast
 from media.downlink import Downlink
 from media.extension import read
 from media.keyframe import starts_keyframe
+from media.nack import VOICE_MAX_RTT_S
 from media.outlet import Outlet
 from media.rtp import RtpError, unwrap_rtx, wrap_rtx
 from media.sdp import RTX_OF
@@ -222,18 +223,19 @@ class PythonPlane:
         if history is not None:
             if gap:
                 if gap > 0:
-                    source.missing.gap(sequence - gap, gap, now_s)
-                    self.with_holes.add(source)
+                    if source.video or end.rtt_s < VOICE_MAX_RTT_S:
+                        source.missing.gap(sequence - gap, gap, now_s)
+                        self.with_holes.add(source)
                 elif not source.missing.arrived(sequence) and history.get(sequence) is not None:
                     self.dropped["duplicate"] += 1
                     return
             history.put(sequence, packet)
-            if timestamp != source.timestamp:
+            if not source.video:
+                source.newest = packet
+            elif timestamp != source.timestamp:
                 source.timestamp = timestamp
                 if starts_keyframe(packet):
                     source.keyframe_seen(sequence, now_s)
-        else:
-            source.newest = packet
         # The forwarding itself, written out here because a call costs a tenth of it.
         for sink in source.sinks:
             out = sink.rewriter.rewrite(packet, sequence, now_s)
@@ -328,7 +330,7 @@ class PythonPlane:
         """Keep and forward a packet that came by another way than most."""
         if source.history is not None:
             source.history.put(sequence, packet)
-            if starts_keyframe(packet):
+            if source.video and starts_keyframe(packet):
                 source.keyframe_seen(sequence, now_s)
         for sink in source.sinks:
             self._forward_to(sink, packet, sequence, now_s)
@@ -458,7 +460,12 @@ class PythonPlane:
                 continue
             out = sink.rewriter.rewrite(packet, sequence, now_s)
             rtx = RTX_OF.get(packet[1] & 0x7F)
-            if out is None or rtx is None:
+            if out is None:
+                continue
+            if not sink.video:
+                self._repair(sink, out, now_s)  # voice has no stream for retransmissions: it goes again as it was
+                continue
+            if rtx is None:
                 continue
             for _ in range(2 if sink.fraction_lost > DOUBLE_REPAIR_LOSS else 1):
                 sink.rtx_sequence = (sink.rtx_sequence + 1) & 0xFFFF
@@ -469,7 +476,7 @@ class PythonPlane:
         if outlet is not None:
             outlet.resend(sink, packet, read(packet)[0], now_s)
             sink.resent += 1
-        elif self._protected(sink.end, packet, video=True):
+        elif self._protected(sink.end, packet, video=sink.video):
             sink.resent += 1
 
     def replay(self, sink: Sink, now_s: float) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from media.history import History
 from media.keyframe import KeyframeRequests
-from media.nack import Missing
+from media.nack import VOICE_MAX_AGE_S, Missing
 from media.reception import Reception
 from media.slot import Rewriter
 from media.sockets import Address, TcpConnection
@@ -45,9 +45,10 @@ class Source:
         self.recovered = 0
         """Packets that came by retransmission."""
         self.reception = Reception(VIDEO_CLOCK_HZ if video else AUDIO_CLOCK_HZ)
-        self.missing = Missing()
+        self.missing = Missing() if video else Missing(VOICE_MAX_AGE_S)
         self.keyframes = KeyframeRequests()
         self.history: History | None = History() if video else None
+        """What may be asked for again; of voice from when its leg counts packets (`keep_voice`)."""
         self.newest = b""
         """Of voice, the packet that came last: it says how loud it is."""
         self.timestamp = -1
@@ -60,6 +61,10 @@ class Source:
         """Note that a keyframe begins with this packet."""
         self.keyframe_sequence, self.keyframe_s = sequence, now_s
         self.keyframes.seen()
+
+    def keep_voice(self) -> None:
+        """Keep packets of voice for who asks for them again."""
+        self.history = self.history or History()
 
     def start_anew(self) -> None:
         """Forget the stream, not the counts: the next packet is of another SSRC."""

@@ -66,7 +66,7 @@ def test_keyframe_ends_the_requests() -> None:
     assert requests.due(2.0, 0.1)
     requests.seen()
     requests.wanted(2.1)
-    assert ticks(requests, 2.5, 0.1, since_s=2.1) == [pytest.approx(2.0 + MIN_INTERVAL_S, abs=0.03)]
+    assert ticks(requests, 2.6, 0.1, since_s=2.1) == [pytest.approx(2.0 + MIN_INTERVAL_S, abs=0.03)]
 
 
 def test_unanswered_requests_are_given_up() -> None:
