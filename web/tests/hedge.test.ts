@@ -35,6 +35,14 @@ describe("hedged", () => {
     expect(attempt).toHaveBeenCalledTimes(HEDGE_TRIES);
   });
 
+  it("begins a new try for each that was given up, while the cut lasts", async () => {
+    const timesOut = () => new Promise<string>((_, reject) => setTimeout(() => reject(new Error("late")), 9000));
+    const attempt = vi.fn(timesOut);
+    hedged(attempt, passing, EVERY_MS).catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(attempt).toHaveBeenCalledTimes(31);
+  });
+
   it("fails at once when nothing else is under way, and for good when the failure is final", async () => {
     await expect(hedged(() => Promise.reject(new Error("offline")), passing, EVERY_MS)).rejects.toThrow("offline");
     const attempt = vi.fn(() => (attempt.mock.calls.length === 1 ? never() : Promise.reject(new Error("expired"))));
@@ -45,6 +53,6 @@ describe("hedged", () => {
   });
 
   it("leaves a slow link more time before it asks again", () => {
-    expect([20, 1000, 6000, null].map(hedgeEveryMs)).toEqual([1500, 1500, 9000, 4050]);
+    expect([20, 1000, 6000, null].map(hedgeEveryMs)).toEqual([2000, 2000, 9000, 4050]);
   });
 });

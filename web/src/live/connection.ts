@@ -66,6 +66,8 @@ export class Connection<Snapshot extends Sequenced, Queue> {
   private attempt = 0;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private stopped = false;
+  /** Of the newest try to connect: an older one that is still waiting for its ticket does nothing with it. */
+  private turn = 0;
   private waiters: (() => void)[] = [];
   state: LinkState = "trying";
 
@@ -168,15 +170,18 @@ export class Connection<Snapshot extends Sequenced, Queue> {
 
   private async connect(): Promise<void> {
     this.drop();
+    this.turn += 1;
+    const { turn } = this;
     try {
       this.ticket = await this.session.ticket();
     } catch (error) {
+      if (turn !== this.turn) return;
       const code = error instanceof SessionError ? error.code : "other";
       if (code === "offline") return this.lost();
       this.stop();
       return this.listener.sessionLost(code);
     }
-    if (this.stopped) return;
+    if (this.stopped || turn !== this.turn) return;
     const socket = io(location.origin + this.session.namespace, {
       path: LIVE_PATH,
       transports: ["websocket"],

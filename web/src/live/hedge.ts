@@ -1,8 +1,8 @@
 /** So many tries at a time: a browser opens six connections to one place. */
 export const HEDGE_TRIES = 6;
-/** A new try comes at the soonest after so long … */
-const SOONEST_MS = 1_500;
-/** … and not before the last answer took half as long again. Unknown links may be slow: 4 s. */
+/** A new try comes at the soonest after so long (six of them last as long as one is given) … */
+const SOONEST_MS = 2_000;
+/** … and not before half as long again as the last answer took. Unknown links may be slow: 4 s. */
 const PATIENCE = 1.5;
 const UNKNOWN_TOOK_MS = 2_700;
 
@@ -12,11 +12,11 @@ export function hedgeEveryMs(tookMs: number | null): number {
 }
 
 /**
- * Runs `attempt` and, while it does not answer, again beside it; the first answer counts and the others are given up.
+ * Runs `attempt` and, while it does not answer, again beside it, for as long as a cut lasts; the first answer counts and
+ * the others are given up. It fails when no try is left, and at once with a failure that `isFinal`.
  *
- * For links that are cut: a request sent into a cut waits for TCP to send again, which it does ever more seldom (after
- * 10 s of cut up to another 6 s later), while a fresh one passes at once. A slow link only pays for a few requests.
- * An attempt that fails at once counts as an answer only when none is left: `isFinal` says which failures end it all.
+ * For links that are cut: a request sent into a cut waits for TCP to send again, which it does ever more seldom, while a
+ * fresh one passes at once. Measured after a cut of 60 s: a single request was answered 4.5 s after the link was back.
  */
 export function hedged<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
@@ -26,8 +26,7 @@ export function hedged<T>(
 ): Promise<T> {
   const over = new AbortController();
   return new Promise<T>((resolve, reject) => {
-    let begun = 0;
-    let failed = 0;
+    let underWay = 0;
     let timer: ReturnType<typeof setInterval> | undefined;
     const end = (settle: () => void) => {
       clearInterval(timer);
@@ -35,13 +34,13 @@ export function hedged<T>(
       over.abort();
     };
     const begin = () => {
-      begun += 1;
-      if (begun >= tries) clearInterval(timer);
+      if (underWay >= tries) return;
+      underWay += 1;
       attempt(over.signal).then(
         (value) => end(() => resolve(value)),
         (error) => {
-          failed += 1;
-          if (isFinal(error) || failed === begun) end(() => reject(error));
+          underWay -= 1;
+          if (isFinal(error) || underWay === 0) end(() => reject(error));
         },
       );
     };
