@@ -33,16 +33,17 @@ MAX_RTT_S = 3.0
 MAX_ELAPSED_S = 1.0
 """The rate rises for at most this long from one report to the next."""
 SMOOTH_SIZE = 0.05
-AFTER_CUT_S = 1.0
-"""After a cut old packets come in a heap: their delay says nothing of the rate."""
+PROBE_LASTS_S = 0.5
+"""So long after a train was reported a queue up to PROBE_QUEUE_S is taken as its, and for no growth of ours."""
+PROBE_QUEUE_S = 0.4
 
 
 class Estimator:
     """Estimates one direction of one link. `start_bps`: the first idea (a probe or what is remembered)."""
 
     __slots__ = (
-        "_acked", "_aimd", "_cuts", "_first_s", "_loss", "_newest_arrival_s", "_packet_bits", "_packets",
-        "_proven_bps", "_proven_s", "_sent", "_standing", "_trend", "_unknown_bytes", "_updated_s", "overusing",
+        "_acked", "_aimd", "_first_s", "_loss", "_packet_bits", "_packets", "_probe_s", "_proven_bps", "_proven_s",
+        "_sent", "_standing", "_trend", "_unknown_bytes", "_updated_s", "overusing",
     )  # fmt: skip
 
     def __init__(self, start_bps: float = START_BPS) -> None:
@@ -59,8 +60,7 @@ class Estimator:
         self._proven_bps = 0.0
         self._proven_s = float("-inf")
         self._unknown_bytes = 0.0
-        self._newest_arrival_s: float | None = None
-        self._cuts = 0
+        self._probe_s = float("-inf")  # when a train was last reported
         self.overusing = False
         """A queue stands or grows: more was sent than goes through."""
 
@@ -101,7 +101,7 @@ class Estimator:
 
     def update(self, results: Iterable[PacketResult], now_s: float, rtt_s: float) -> None:
         """Take in the results of a report, in the order of sending, and form the estimate anew."""
-        arrived = self._take_in(results)
+        arrived = self._take_in(results, now_s)
         elapsed_s = 0.0 if self._updated_s is None else min(max(now_s - self._updated_s, 0.0), MAX_ELAPSED_S)
         self._updated_s = now_s
         if not arrived:
@@ -111,7 +111,7 @@ class Estimator:
         self._trend.judge(now_s)
         self._steer(now_s, min(max(rtt_s, 0.0), MAX_RTT_S), elapsed_s)
 
-    def _take_in(self, results: Iterable[PacketResult]) -> int:
+    def _take_in(self, results: Iterable[PacketResult], now_s: float) -> int:
         """Feed the parts; returns how many packets came."""
         count = 0
         least_s = newest_s = 0.0
@@ -137,6 +137,8 @@ class Estimator:
             self._packet_bits += (result.size_bytes * 8 - self._packet_bits) * SMOOTH_SIZE
             if not result.amends:
                 self._trend.add(sent_s, arrived_s)
+            if result.probe is not None:
+                self._probe_s = now_s
             delay_s = arrived_s - sent_s
             if count == 0 or delay_s < least_s:
                 least_s = delay_s
@@ -151,8 +153,11 @@ class Estimator:
     def _steer(self, now_s: float, rtt_s: float, elapsed_s: float) -> None:
         aimd, queue_s = self._aimd, self._standing.queue_s
         acked_bps, sent_bps = self._acked.bps, self._sent.bps or 0.0
-        grows = self._trend.rising and queue_s > QUEUE_SEEN_S + aimd.own_s(self._packet_bits)
-        self.overusing = grows or queue_s > QUEUE_HIGH_S
+        if now_s - self._probe_s < PROBE_LASTS_S:
+            self.overusing = queue_s > PROBE_QUEUE_S
+        else:
+            grows = self._trend.rising and queue_s > QUEUE_SEEN_S + aimd.own_s(self._packet_bits)
+            self.overusing = grows or queue_s > QUEUE_HIGH_S
         delivered_bps = (acked_bps or 0.0) / (1 - min(self._loss.inherent, 0.5))
         if self.overusing:
             self._proven_bps = min(self._proven_bps, aimd.rate_bps)
@@ -182,6 +187,7 @@ class Estimator:
         if usable_bps > self._aimd.rate_bps:
             if not self._aimd.draining:
                 self._aimd.rate_bps = usable_bps
+                self._aimd.capacity_bps = rate_bps  # or more, if it came through: growth will tell
         elif self._aimd.capacity_bps is None:
             self._aimd.rate_bps = self._aimd.capacity_bps = usable_bps
         self._proven_bps, self._proven_s = usable_bps, now_s

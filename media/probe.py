@@ -23,7 +23,8 @@ TRAIN_S = 0.13
 """How long a faster train lasts; jitter is 10 to 40 ms."""
 LATER_TRAIN_S = 0.15
 """A later train at twice the capacity leaves a queue of half of this."""
-MIN_PACKETS = 10
+MIN_PACKETS = 8
+"""Of a later train on a thin link: 0.3 s of 64 kbit/s."""
 MAX_PACKETS = 160
 ARRIVED = 0.6
 """Of a train with less than this nothing is concluded."""
