@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { noticeOf as choose, megabytes, Notices, pictureAt, type Way, type Ways } from "../src/call/notice.ts";
+import {
+  noticeOf as choose,
+  linkBars,
+  megabytes,
+  Notices,
+  pictureAt,
+  type Way,
+  type Ways,
+} from "../src/call/notice.ts";
 import { sentenceOf } from "../src/call/told.tsx";
 import type { Whose, Why } from "../src/protocol.ts";
 
@@ -29,7 +37,7 @@ describe("the sentence for a change", () => {
       "Su conexión pierde datos: se envían fotos suyas en lugar de video. La voz sigue.",
     );
     expect(said(good, ways(way(5), way(1, "delay", "none")))).toBe(
-      "La conexión se retrasa: por ahora llega solo la voz.",
+      "La conexión va con retraso: por ahora llega solo la voz.",
     );
     expect(said(good, ways(way(3, "cpu", "own"), way(5)))).toBe(
       "Su equipo va lento: su imagen se envía pequeña y lenta.",
@@ -108,6 +116,15 @@ describe("what is on the screen", () => {
     expect([...seen]).toEqual([4, 1]);
   });
 
+  it("makes one sentence of one link's fall in both directions", () => {
+    const notices = new Notices();
+    notices.step(0, good);
+    expect(notices.step(1000, ways(way(2, "delay", "own"), way(5)))?.direction).toBe("sends");
+    const both = ways(way(2, "delay", "own"), way(2, "delay", "own"));
+    expect(notices.step(5_000, both)?.direction).toBe("both");
+    expect(notices.step(9_000, both)).toBeNull();
+  });
+
   it("never mentions what went and came back between two looks", () => {
     const notices = new Notices();
     notices.step(0, good);
@@ -170,6 +187,17 @@ describe("the picture in the window", () => {
     expect(pictureAt("still", 3, true, true)).toBe("video");
     expect(pictureAt("video", 3, false, true)).toBe("video");
     expect(pictureAt("still", 1, false, true)).toBe("none");
+  });
+});
+
+describe("the bars of a link", () => {
+  it("are no more than the link carries, and only of the link at fault", () => {
+    const now = ways(way(2, "rate", "other"), way(3, "loss", "other"));
+    expect(linkBars(4, now, "other")).toBe(2);
+    expect(linkBars(1, now, "other")).toBe(1);
+    expect(linkBars(4, now, "own")).toBe(4);
+    expect(linkBars(4, ways(way(1, "choice", "own"), way(2, "cpu", "own")), "own")).toBe(4);
+    expect(linkBars(3, ways(null, null), "own")).toBe(3);
   });
 });
 

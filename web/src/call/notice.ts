@@ -61,6 +61,21 @@ export function noticeOf(before: Ways, now: Ways, best: Best): Notice | null {
   return receives;
 }
 
+/** The link that made one direction worse made the other worse a little later: one event, and one sentence for it. */
+function sameEvent(shown: Notice, notice: Notice): boolean {
+  const alike = shown.rung === notice.rung && shown.cause === notice.cause && shown.whose === notice.whose;
+  return alike && shown.change === "worse" && notice.change === "worse" && shown.direction !== notice.direction;
+}
+
+/** Bars that a direction's rung leaves to the link at fault. */
+const RUNG_BARS = [0, 1, 2, 2, 3, 4];
+
+/** Bars of one's own link or of the other's: what delay and loss say, and no more than it carries. */
+export function linkBars(bars: number, ways: Ways, whose: "own" | "other"): number {
+  const held = [ways.sends, ways.receives].filter((way) => way?.whose === whose && CAUSES.includes(way.why));
+  return Math.min(bars, ...held.map((way) => (way?.why === "cpu" ? 4 : (RUNG_BARS[way?.rung ?? 5] ?? 4))));
+}
+
 /** How long a sentence stays. */
 const SHOWN_MS = 8_000;
 /** A sentence can be read before the next takes its place; what happens meanwhile is told as one change. */
@@ -94,6 +109,11 @@ export class Notices {
       return;
     }
     const sinceMs = nowMs - this.shownAtMs;
+    if (this.shown && sinceMs < SHOWN_MS && sameEvent(this.shown, notice)) {
+      this.settle(ways);
+      this.shown = { ...notice, direction: "both" };
+      return;
+    }
     if (notice.change === "worse") {
       if (sinceMs < READ_MS) return;
     } else {

@@ -9,9 +9,9 @@ import { Bars, type Tone } from "../ui/parts.tsx";
 import { clockText, useServerNow } from "../ui/time.ts";
 import { words } from "../words/index.ts";
 import { initials, RemoteVideo, TrackVideo } from "./media.tsx";
-import { megabytes, type Picture, pictureAt } from "./notice.ts";
+import { linkBars, megabytes, type Picture, pictureAt } from "./notice.ts";
 import { type CallStatus, rung, type SeatView } from "./seat.ts";
-import { Told } from "./told.tsx";
+import { Told, waysOf } from "./told.tsx";
 
 const TONES: Record<CallStatus, Tone> = {
   connecting: "brand",
@@ -52,7 +52,8 @@ export function RungTag(props: { view: SeatView; call: CallView | null; down: bo
   const step = rung(view, call);
   return (
     <span class="row tight s end" data-testid="call-rung" data-rung={step}>
-      <Bars n={down ? 0 : view.bars} /> {down ? words.link.words[0] : words.call.rung[step]}
+      <Bars n={down ? 0 : linkBars(view.bars, waysOf(view, call), "own")} />{" "}
+      {down ? words.link.words[0] : words.call.rung[step]}
       {props.data && <UsedTag bytes={view.usedBytes} />}
     </span>
   );

@@ -2,8 +2,10 @@ import { useState } from "preact/hooks";
 import { Chat } from "../call/chat.tsx";
 import { Control, Controls } from "../call/controls.tsx";
 import { DeviceMenu } from "../call/devicemenu.tsx";
+import { linkBars } from "../call/notice.ts";
 import type { SeatView } from "../call/seat.ts";
 import { RungTag, SelfView, StatusTag, Viewport } from "../call/stage.tsx";
+import { waysOf } from "../call/told.tsx";
 import { chime } from "../media/audio.ts";
 import type { CallView, PatientCard } from "../protocol.ts";
 import { Album } from "../still/album.tsx";
@@ -23,7 +25,10 @@ export function NurseCallScreen({ app, view, seat }: { app: StaffApp; view: Staf
   const patient = view.snapshot?.patient ?? null;
   const name = patient?.name ?? words.staff.call.patient;
   const status = app.status;
-  const theirBars = call && patientBars(call);
+  const ways = waysOf(seat, call);
+  const measured = call && patientBars(call);
+  const theirBars = measured && linkBars(measured, ways, "other");
+  const ownBars = linkBars(seat.bars, ways, "own");
   const stills = app.stills.view;
   const word = words.staff.call;
   const head = (
@@ -57,7 +62,7 @@ export function NurseCallScreen({ app, view, seat }: { app: StaffApp; view: Staf
             <b>{theirBars === null ? words.link.measuring : words.link.grade[theirBars]}</b>
           </p>
           <p class="row tight soft">
-            <Bars n={seat.bars} /> {word.own} {words.link.grade[seat.bars]}
+            <Bars n={ownBars} /> {word.own} {words.link.grade[ownBars]}
           </p>
           {view.tested && (
             <p class="soft" data-testid="tested-link" data-verdict={view.tested.verdict}>

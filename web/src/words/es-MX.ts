@@ -194,7 +194,7 @@ export const words = {
       cause: {
         rate: (whose: string) => `${whose} está lenta`,
         loss: (whose: string) => `${whose} pierde datos`,
-        delay: (whose: string) => `${whose} se retrasa`,
+        delay: (whose: string) => `${whose} va con retraso`,
         cpu: (whose: string) => `${whose} va lento`,
       },
       link: { own: "Su conexión", none: "La conexión", other: (name: string) => `La conexión de ${name}` },
