@@ -97,7 +97,9 @@ class Aimd:
 
     def congested(self, flow: Flow, queue_s: float, rtt_s: float, now_s: float) -> None:
         """A queue stands or grows: send less than what comes through."""
-        delivered_bps, follows = flow.delivered_bps, flow.sent_bps >= FOLLOWS * self.rate_bps
+        delivered_bps = flow.delivered_bps
+        full = queue_s > QUEUE_HIGH_S and flow.sent_bps > delivered_bps / SHRINKS
+        follows = full or flow.sent_bps >= FOLLOWS * self.rate_bps
         if not self._draining:
             self._draining = True
             self._entry_bps = delivered_bps

@@ -166,6 +166,17 @@ def test_voice_alone_is_calm(every_s: float, size: int, jitter_s: float) -> None
     assert run.estimator.known
 
 
+@pytest.mark.parametrize("rtt_s", RTTS)
+def test_a_sender_that_used_little_is_warned_in_time(rtt_s: float) -> None:
+    """If the link falls below the little that is sent, the estimate is there in three seconds, from however high."""
+    run = Run(Link(2e6, rtt_s / 2, 0.01, queue_limit_s=2.0), probe=True, max_video_bps=200e3)
+    run.changes = [(20.0, lambda run: setattr(run.link, "rate_bps", 128e3))]
+    run.run(32)
+    assert run.mean("estimate_bps", 19, 20) > 1e6
+    assert run.when(lambda sample: sample.estimate_bps < 128e3, 20) < 3.0
+    assert run.mean("queue_s", 28) < 0.2
+
+
 def test_voice_on_a_link_that_loses_is_calm() -> None:
     """Voice alone makes no loss, so 30 % of it lowers nothing and is learned as the link's own."""
     run = Run(Link(256e3, 0.1, 0.02, loss=0.3), 100e3, video=False).run(60)
