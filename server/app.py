@@ -10,17 +10,20 @@ from server.demo import Demo
 from server.health import Health
 from server.openapi import describe
 from server.pages import Pages
+from server.quality import Quality
 from server.security import protect
 from server.sessions import Sessions
 from server.version import VERSION
 
 
-def make_app(pages: Pages, sessions: Sessions, health: Health, demo: Demo | None, *, https: bool) -> web.Application:
+def make_app(
+    pages: Pages, sessions: Sessions, quality: Quality, health: Health, demo: Demo | None, *, https: bool
+) -> web.Application:
     """The application without the live connection, which is attached afterwards and before it is started."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     Answers(pages).install(app)
     protect(app, https=https)
-    add_endpoints(app, [*health.endpoints(), *sessions.endpoints()])
+    add_endpoints(app, [*health.endpoints(), *sessions.endpoints(), *quality.endpoints()])
     if demo is not None:
         app.router.add_get("/demo", demo.page)
     app.router.add_get("/", _to_demo if demo is not None else _front_door(pages))

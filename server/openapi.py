@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,6 +13,9 @@ from server.api import STATUS, Endpoint, ErrorAnswer, RefusalCode
 ANY_REQUEST: tuple[RefusalCode, ...] = ("rate_limited", "internal")
 ANY_BODY: tuple[RefusalCode, ...] = ("bad_request", "too_large")
 ANY_BEARER: tuple[RefusalCode, ...] = ("session_expired", "session_invalid")
+
+_PLACE = re.compile(r"\{(\w+)\}")
+"""What stands for itself in a path."""
 
 _REF = "#/components/schemas/{model}"
 
@@ -29,7 +33,7 @@ def describe(endpoints: list[Endpoint], version: str) -> dict[str, Any]:
         "info": {
             "title": "Puente",
             "version": version,
-            "description": "Sign-in with a link, tickets for the live connection, and health. "
+            "description": "Sign-in with a link, tickets for the live connection, reports on calls, and health. "
             "Live events are described in docs/protocol.md.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -50,11 +54,17 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         *ANY_REQUEST,
     )
     answer: dict[str, Any] = {endpoint.media_type: {"schema": _schema(endpoint.answer)}}
+    places = _PLACE.findall(endpoint.path)
+    words = _PLACE.sub("one", endpoint.path).strip("/").replace(".", "/").split("/")
     operation: dict[str, Any] = {
         "summary": endpoint.summary,
-        "operationId": "_".join((endpoint.method.lower(), *endpoint.path.strip("/").replace(".", "/").split("/"))),
+        "operationId": "_".join((endpoint.method.lower(), *words)),
         "responses": {"200": {"description": "Done", "content": answer}, **_refusals(codes), **_others(endpoint)},
     }
+    if places:
+        operation["parameters"] = [
+            {"name": place, "in": "path", "required": True, "schema": {"type": "string"}} for place in places
+        ]
     if endpoint.body is not None:
         operation["requestBody"] = {
             "required": True,

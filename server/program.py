@@ -17,12 +17,14 @@ from aiohttp import web
 from media.client import RelayClient, RelayRefused, RelayUnreachable
 from server.api import Handler, Refused
 from server.app import add_pages, make_app
+from server.bearer import Bearer
 from server.database import Database, trouble
 from server.demo import Demo
 from server.health import Check, Health
 from server.listener import Listener, address_in_words
 from server.pages import DIST, Pages
 from server.people import People
+from server.quality import Quality
 from server.relay_process import RelayProcess, RelayStartError, check_port_is_free
 from server.sessions import Sessions
 from server.settings import TOKENS, Settings, derived
@@ -126,8 +128,9 @@ class Program:
             self._stack.push_async_callback(demo.stop)
 
         health = Health(_checks(pages, database, relay, signaling), relay)
-        sessions = Sessions(tickets, people, demo, settings.trusted_proxies)
-        app = make_app(pages, sessions, health, demo, https=https)
+        bearer = Bearer(tickets, people)
+        sessions = Sessions(tickets, people, bearer, demo, settings.trusted_proxies)
+        app = make_app(pages, sessions, Quality(database, bearer), health, demo, https=https)
         signaling.attach(app, LIVE_PATH)
         add_pages(app, pages)
 

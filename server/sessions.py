@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from pydantic import Field
 
 from server.api import Endpoint, Model, Refused, json_answer, read_body
+from server.bearer import Bearer
 from server.demo import Demo
 from server.people import People
 from server.rates import Rates, client_address
@@ -60,8 +61,14 @@ class Sessions:
     """The endpoints."""
 
     def __init__(
-        self, tickets: Tickets, people: People, demo: Demo | None, trusted_proxies: tuple[IpNetwork, ...] = ()
+        self,
+        tickets: Tickets,
+        people: People,
+        bearer: Bearer,
+        demo: Demo | None,
+        trusted_proxies: tuple[IpNetwork, ...] = (),
     ) -> None:
+        self._bearer = bearer
         self._tickets = tickets
         self._people = people
         self._demo = demo
@@ -117,18 +124,7 @@ class Sessions:
 
     async def _ticket(self, request: web.Request) -> web.Response:
         self._limit(self._ticket_rates, request)
-        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        if scheme.lower() != "bearer":
-            raise Refused("session_invalid", "Authorization: Bearer <session> is needed")
-        try:
-            claims = self._tickets.read(token.strip(), "session")
-        except TicketExpired:
-            raise Refused("session_expired", "the session is over; open a link again") from None
-        except TicketInvalid:
-            raise Refused("session_invalid", "this is not a session of this server") from None
-        person = await self._people.person(claims.sub)
-        if person is None or person.role != claims.role:
-            raise Refused("session_invalid", "this session belongs to nobody")
+        person = await self._bearer.person(request)
         ticket = self._tickets.issue("ticket", person.id, person.role, TICKET_LIFETIME_S)
         return json_answer(Ticket(ticket=ticket.token, ticket_expires_at_ms=ticket.expires_at_ms))
 

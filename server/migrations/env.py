@@ -3,6 +3,7 @@
 from alembic import context
 
 import server.people  # the tables must be known before schemas are compared
+import server.reports
 import server.visits  # noqa: F401
 from server.database import Table
 

@@ -19,11 +19,13 @@ import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
 from server.app import add_pages, make_app
+from server.bearer import Bearer
 from server.database import Database
 from server.demo import Demo
 from server.health import Health
 from server.pages import Pages
 from server.people import People
+from server.quality import Quality
 from server.sessions import Sessions
 from signaling.tickets import Tickets
 
@@ -152,6 +154,7 @@ class Site:
     demo: Demo
     clock: Clock
     missing: list[str]
+    database: Database
 
 
 @pytest_asyncio.fixture
@@ -165,8 +168,9 @@ async def site(sqlite: Database, dist: Path) -> AsyncIterator[Site]:
     async def check() -> list[str]:
         return missing
 
-    sessions = Sessions(tickets, people, demo)
-    app = make_app(pages, sessions, Health([check], None), demo, https=True)
+    bearer = Bearer(tickets, people)
+    sessions = Sessions(tickets, people, bearer, demo)
+    app = make_app(pages, sessions, Quality(sqlite, bearer), Health([check], None), demo, https=True)
     add_pages(app, pages)
     async with TestClient(TestServer(app)) as client:
-        yield Site(client, people, tickets, demo, clock, missing)
+        yield Site(client, people, tickets, demo, clock, missing, sqlite)

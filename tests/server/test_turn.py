@@ -68,14 +68,10 @@ class Coturn:
 
     def relays(self, credentials: IceServer, peer: tuple[str, int], *how: str) -> bool:
         """Whether messages go through it to the peer and back."""
-        said = subprocess.run(
-            [
-                "turnutils_uclient", *how, "-p", str(self.port), "-u", credentials.username, "-w", credentials.credential,
-                "-e", peer[0], "-r", str(peer[1]), "-n", str(MESSAGES), "-c", "127.0.0.1",
-            ],
-            capture_output=True, text=True, timeout=30, check=False, errors="replace",
-        )  # fmt: skip
-        return said.returncode == 0 and f"tot_recv_msgs={MESSAGES}" in said.stdout
+        command = ["turnutils_uclient", *how, "-p", str(self.port), "-e", peer[0], "-r", str(peer[1])]
+        command += ["-u", credentials.username, "-w", credentials.credential, "-n", str(MESSAGES), "-c", "127.0.0.1"]
+        said = subprocess.run(command, capture_output=True, timeout=30, check=False)
+        return said.returncode == 0 and f"tot_recv_msgs={MESSAGES}".encode() in said.stdout
 
 
 @pytest.fixture(scope="module")
