@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from media import rtcp
 from media.control import ClientReport, Events, LegEvent, ReportLeg
+from media.downlink import Downlink
 from media.relay import Relay
 from media.twcc import Clock, parse
 from tests.media.client import until
@@ -140,3 +143,24 @@ async def test_the_end_of_a_leg_reports_on_it(relay: Relay) -> None:
     assert report.down.packets > 0
     assert report.transport == "udp"
     await b.close()
+
+
+async def test_a_thin_downlink_shows_who_speaks(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a room of three a link without room for two pictures gets all voices and the speaker's picture."""
+    a, b, c = await counting(relay, "a"), await counting(relay, "b"), await counting(relay, "c")
+    b.level_db, c.level_db = 90, 20
+    leg = relay.legs["a"]
+    own = Downlink.rate_bps.fget
+    assert own is not None
+    monkeypatch.setattr(Downlink, "rate_bps", property(lambda one: 90_000 if one is leg.downlink else own(one)))
+    shown: dict[str, bool] = {}
+    number = 1
+    async with asyncio.timeout(15):
+        while shown != {"b": False, "c": True}:
+            await talk(b, c, packets=1, first=number)
+            number += 1
+            shown = {slot.source.id: not slot.video.paused for slot in leg.slots if slot.source is not None}
+    heard = {int.from_bytes(packet[8:12], "big") for packet in a.media}
+    assert {leg.slots[0].audio.ssrc, leg.slots[1].audio.ssrc} <= heard
+    for client in (a, b, c):
+        await client.close()
