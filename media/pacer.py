@@ -81,7 +81,8 @@ class Pacer(Generic[T]):
         self.dropped_frames = 0
         self.dropped_packets = 0
         self.needs_keyframe: set[Hashable] = set()
-        """Sources that cannot be decoded until a keyframe comes. The caller asks for one and removes it here."""
+        """Sources that cannot be decoded until a keyframe comes. The caller asks for one and removes it here; it is
+        there again with each picture that had to be dropped for want of one."""
         self.rate_bps = rate_bps
 
     @property
@@ -172,6 +173,8 @@ class Pacer(Generic[T]):
                 self.dropped_frames += 1
                 if source.drop is _Drop.TO_FRAME_END:
                     self._set_drop(source, None)
+                else:
+                    self.needs_keyframe.add(waiting.source)  # still: the request or the keyframe may be lost
             return False
         if (begins and not waiting.keyframe and self._full()) or self._overfull(waiting.size_bytes):
             self._refuse(waiting, source, marker)

@@ -196,6 +196,17 @@ def test_a_fallen_rate_shortens_the_queue() -> None:
     assert pacer.needs_keyframe == {1}
 
 
+def test_goes_on_asking_for_a_keyframe() -> None:
+    """A request may be lost: each picture dropped for want of a keyframe asks anew."""
+    pacer: Pacer[str] = Pacer(100e3)
+    for n in range(6):
+        _picture(pacer, f"{n}-", 1.0)
+    pacer.needs_keyframe.clear()
+    _drain(pacer, 1.0, 9.0)
+    assert _picture(pacer, "later", 9.0) == [False, False]
+    assert pacer.needs_keyframe == {1}
+
+
 def test_clears_pictures() -> None:
     """Clearing drops pictures and repairs; a keyframe is needed then."""
     pacer: Pacer[str] = Pacer(100e3)
