@@ -10,6 +10,8 @@ type PhotoTakerClass = new (track: MediaStreamTrack) => PhotoTaker;
 /** A camera that takes its time for a photograph is not waited for longer: the next frame does as well. */
 const PHOTO_MS = 5_000;
 const FRAME_MS = 3_000;
+/** A camera needs about this long for another size. */
+const SETTLE_MS = 300;
 /** What a camera in a call is asked for beyond its call size, while a document is photographed. */
 const SHARP = { width: { ideal: 1920 }, height: { ideal: 1440 } };
 /** Nothing larger is held: a phone's 50 megapixels would be 200 MB of memory. */
@@ -64,7 +66,13 @@ async function sharpFrame(track: MediaStreamTrack): Promise<HTMLCanvasElement> {
   const usual = track.getConstraints();
   await track.applyConstraints({ ...usual, ...SHARP }).catch(() => undefined);
   try {
-    return await frameOf(track);
+    let frame = await frameOf(track);
+    // The first frames may still have the size of before.
+    for (let tries = 0; tries < 3 && frame.width < (track.getSettings().width ?? 0); tries++) {
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+      frame = await frameOf(track);
+    }
+    return frame;
   } finally {
     await track.applyConstraints(usual).catch(() => undefined);
   }
@@ -80,12 +88,12 @@ export async function encode(
   const budget = budgetBytes(kind, rateBps);
   const longest = longestSide(kind, source.width, source.height);
   let shape: Shape | null = firstShape(kind, source.width, source.height, budget);
-  let best: { blob: Blob; width: number; height: number } | null = null;
+  let best: Encoded | null = null;
   for (let tries = 0; shape && tries < TRIES; tries++) {
     const size = scaled(source.width, source.height, shape.longSide);
     const blob = await toBlob(drawn(source, size.width, size.height), shape.quality);
     if (!blob) break;
-    if (!best || better(blob.size, best.blob.size, budget)) best = { blob, ...size };
+    if (!best || better({ blob, ...size }, best, budget)) best = { blob, ...size };
     shape = nextShape(shape, blob.size, budget, longest);
   }
   if (!best) return null;
@@ -93,10 +101,16 @@ export async function encode(
   return { id, kind, type: best.blob.type as StillType, width: best.width, height: best.height, bytes };
 }
 
-/** The one that fits and has more to show; while none fits, the smaller one. */
-function better(bytes: number, than: number, budget: number): boolean {
-  if (bytes <= budget) return than > budget || bytes > than;
-  return bytes < than;
+interface Encoded {
+  blob: Blob;
+  width: number;
+  height: number;
+}
+
+/** The one that fits and has more pixels; while none fits, the one of fewer bytes. */
+function better(one: Encoded, than: Encoded, budget: number): boolean {
+  if (one.blob.size <= budget) return than.blob.size > budget || one.width > than.width;
+  return one.blob.size < than.blob.size;
 }
 
 /** WebP, or JPEG in browsers that only read WebP: they hand out PNG instead, and say so. */
