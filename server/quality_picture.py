@@ -13,7 +13,7 @@ from server.quality_report import Direction, VisitQuality
 Language = Literal["es", "en"]
 
 WIDTH, LEFT, RIGHT, TOP = 900, 150, 30, 70
-LANE, BETWEEN, FOOT = 150, 60, 50
+LANE, BETWEEN, FOOT = 150, 60, 70
 RUNGS = 6
 MIN_SPAN_MS = 1000
 COLOURS = ("#9b1c1c", "#b45309", "#a16207", "#4d7c0f", "#15803d", "#0f766e")
@@ -74,7 +74,7 @@ def picture(report: VisitQuality, language: Language) -> str:
         parts += _gaps(report, scale, top, words)
         parts += _grid(top, words)
         parts += _steps(direction, scale, top, words)
-    parts += _minutes(scale, height - FOOT - BETWEEN + 22, words)
+    parts += _minutes(scale, height - FOOT - BETWEEN + 46, words)
     return "".join([*parts, "</svg>"])
 
 
