@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from media.aimd import MAX_BPS, MIN_BPS, QUEUE_HIGH_S, QUEUE_SEEN_S, Aimd, Flow
+from media.aimd import AFTER_DRAIN, MAX_BPS, MIN_BPS, QUEUE_HIGH_S, QUEUE_SEEN_S, Aimd, Flow
 from media.lossrate import LossRate
 from media.sentlog import PacketResult, SentLog
 from media.standing import Standing
@@ -73,6 +73,15 @@ class Estimator:
     def acked_bps(self) -> float:
         """What came through of late; 0 when too little was seen."""
         return self._acked.bps or 0.0
+
+    @property
+    def proven_bps(self) -> float:
+        """What is known to fit: it came through of late, or in a probe, or when the link was full.
+
+        At most the estimate, which at first is an idea and stays one as long as little is sent.
+        """
+        full_bps = AFTER_DRAIN * (self._aimd.capacity_bps or 0.0)
+        return min(max(self._acked.bps or 0.0, self._proven_bps, full_bps), self._aimd.rate_bps)
 
     @property
     def loss(self) -> float:

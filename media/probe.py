@@ -23,8 +23,9 @@ TRAIN_S = 0.13
 """How long a faster train lasts; jitter is 10 to 40 ms."""
 LATER_TRAIN_S = 0.15
 """A later train at twice the capacity leaves a queue of half of this."""
-MIN_PACKETS = 8
-"""Of a later train on a thin link: 0.3 s of 64 kbit/s."""
+MIN_PACKETS = 6
+"""Of a later train on a thin link: voice waits for it 0.24 s at 64 kbit/s."""
+LEAST_ARRIVED = 4
 MAX_PACKETS = 160
 ARRIVED = 0.6
 """Of a train with less than this nothing is concluded."""
@@ -37,7 +38,8 @@ MAX_RETRY_S = 128.0
 UP = 2.0
 """How far above the estimate a later train goes."""
 UP_AGAIN = 1.5
-"""The same after a train that did not come through."""
+"""The same after a train that did not come through, and on a thin link, where a shorter queue is left by it."""
+THIN_BPS = 150_000.0
 
 
 @dataclass(slots=True)
@@ -172,7 +174,8 @@ class Prober:
         """
         if self._train is not None or not audio_safe or now_s < self._wait_until_s:
             return None
-        return estimate_bps * (UP if self._retry_s == FIRST_RETRY_S else UP_AGAIN)
+        bold = self._retry_s == FIRST_RETRY_S and estimate_bps >= THIN_BPS
+        return estimate_bps * (UP if bold else UP_AGAIN)
 
 
 def _packets(rate_bps: float, train_s: float) -> int:
@@ -181,10 +184,10 @@ def _packets(rate_bps: float, train_s: float) -> int:
 
 def _rate(train: _Train) -> float | None:
     """Return the speed of arrival: between the middles of the first and the last third, so that jitter evens out."""
-    if len(train.arrived) < max(ARRIVED * train.packets, 6):
+    if len(train.arrived) < max(ARRIVED * train.packets, LEAST_ARRIVED):
         return None
     arrived = sorted(train.arrived)
-    third = len(arrived) // 3
+    third = max(1, len(arrived) // 3)
     first, last = arrived[:third], arrived[-third:]
     elapsed_s = (sum(at for at, _ in last) - sum(at for at, _ in first)) / third
     passed = (sum(count for _, count in last) - sum(count for _, count in first)) / third

@@ -17,8 +17,9 @@ RECENT_PACKETS = 6
 """… and this many packets: with 40 ms of jitter one of six is nearly undelayed …"""
 MAX_RECENT_S = 1.0
 """… but no longer: voice of 120 ms has eight packets in it."""
-MAX_JUMP_S = 10.0
-"""A delay that far from the base is another clock, not a queue."""
+MAX_JUMP_S = 40.0
+"""A delay that far from the base is another clock, not a queue: networks hold packets back for ten seconds and more in
+a cut, and a 24-bit send time is off by 64 s after a long pause."""
 
 
 class Standing:

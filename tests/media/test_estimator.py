@@ -151,6 +151,16 @@ def test_a_cut_is_no_loss() -> None:
     assert run.estimator.inherent_loss < 0.02
 
 
+@pytest.mark.parametrize("rate_bps", [64e3, 400e3])
+def test_what_a_cut_held_back_is_drained(rate_bps: float) -> None:
+    """A network that keeps all packets of a cut for later: their delay of ten seconds is a queue, and is drained."""
+    run = Run(Link(rate_bps, 0.1, 0.005, queue_limit_s=20.0))
+    run.changes = [(20.0, lambda run: setattr(run.link, "free_s", 30.0))]
+    run.run(60)
+    assert run.when(lambda sample: sample.queue_s < 0.15, 30) < (15 if rate_bps < 100e3 else 6)
+    assert run.mean("sent_bps", 50) > 0.65 * rate_bps
+
+
 # --- little is sent ---
 
 
@@ -193,6 +203,16 @@ def test_is_unknown_at_first() -> None:
     probed = Estimator()
     probed.probed(500e3, 0.0)
     assert probed.known
+
+
+def test_tells_what_is_proven() -> None:
+    """With voice alone only the voice is proven; after a probe what it measured; never more than the estimate."""
+    run = Run(Link(256e3, 0.1), 100e3, video=False).run(10)
+    assert run.estimator.proven_bps == pytest.approx(21.3e3, rel=0.1)
+    run.estimator.probed(200e3, run.now_s)
+    assert run.estimator.proven_bps == pytest.approx(180e3)
+    full = Run(Link(64e3, 0.1)).run(30)
+    assert 50e3 < full.estimator.proven_bps <= full.estimator.estimate_bps
 
 
 # --- probes ---

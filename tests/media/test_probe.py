@@ -115,7 +115,8 @@ def test_wants_more_only_when_voice_is_safe() -> None:
     """No train while the voice is in danger, while one is under way, or too soon after the last."""
     prober = Prober()
     assert prober.wanted(0.0, 100e3, audio_safe=False) is None
-    assert prober.wanted(0.0, 100e3, audio_safe=True) == 200e3
+    assert prober.wanted(0.0, 200e3, audio_safe=True) == 400e3
+    assert prober.wanted(0.0, 100e3, audio_safe=True) == 150e3
     prober.begin(200e3, 0.0)
     assert prober.wanted(0.1, 100e3, audio_safe=True) is None
     verdicts, over_s, _ = _probe(prober, Link(1e6, 0.05), 0.0)
@@ -144,6 +145,15 @@ def test_a_failed_probe_doubles_the_wait() -> None:
     prober.begin(150e3, now_s)
     _, over_s, _ = _probe(prober, link, now_s)
     assert prober.wanted(over_s + FIRST_RETRY_S, 150e3, audio_safe=True) == 300e3
+
+
+def test_a_later_train_leaves_voice_in_peace() -> None:
+    """On a thin link a later train leaves a queue of no more than a quarter of a second."""
+    prober = Prober()
+    link = Link(64e3, 0.1)
+    prober.begin(96e3, 0.0)
+    _, _, in_flight = _probe(prober, link, 0.0)
+    assert in_flight * 8 / 64e3 < 0.25
 
 
 def test_can_be_called_off() -> None:
