@@ -14,7 +14,7 @@ from media.allocation import repeats, spared
 from media.codec_choice import CodecChoice
 from media.control import MAX_ROOM_LEGS, ClientReport, Limits, LinkHint, VideoCodec, Whose, Why
 from media.ladder import Ladder
-from media.proof import Proof
+from media.proof import CALM_QUEUE_S, Proof
 from media.telling import Telling
 from media.uplink_guess import START_UNKNOWN_BPS, UplinkGuess, assumed_uplink_bps
 from media.voice_choice import VoiceChoice
@@ -168,20 +168,16 @@ class Controller:
         elapsed_s = max(0.0, now_s - self._looked_s)
         self._looked_s = now_s
         guess.see(now_s, uplink, sending_bps)
-        calm = max([uplink.queue_s, *(receiver.downlink.queue_s for receiver in receivers)]) < CONGESTED_QUEUE_S
+        calm = max([uplink.queue_s, *(receiver.downlink.queue_s for receiver in receivers)]) < CALM_QUEUE_S
         proof.see(now_s, sending_bps, calm=calm)
         starting = self._ladder is None or self._ladder.starting(now_s)
 
-        loss = max([uplink.loss, *(receiver.downlink.loss for receiver in receivers)])
-        concealed = max((receiver.concealed or 0.0 for receiver in receivers), default=0.0)
         voice_room_bps = min([guess.rate_bps, *(_voice_share_bps(receiver) for receiver in receivers)])
-        if self._voice is None:
-            self._voice = VoiceChoice(now_s, voice_room_bps, loss)
         proven_bps = proof.proven_bps(now_s, voice_room_bps, probes=not starting)
-        audio = self._voice.step(now_s, voice_room_bps, proven_bps, loss, concealed)
-        audio_bps = shapes.voice_bps(audio)
+        voice = self._speak(now_s, uplink, receivers, voice_room_bps, proven_bps)
+        audio_bps = shapes.voice_bps(voice.shape)
         # A climb must leave room for the voice that the link deserves, and may have a poorer one of a bad moment.
-        wanted_bps = max(audio_bps, shapes.voice_bps(self._voice.wanted))
+        wanted_bps = max(audio_bps, shapes.voice_bps(voice.wanted))
 
         shown = [receiver for receiver in receivers if receiver.shown]
         bounds = {receiver.key: _others_bound(now_s, receiver, proof, audio_bps, wanted_bps) for receiver in shown}
@@ -194,6 +190,7 @@ class Controller:
             "own",
         )
         others = [bounds[receiver.key] for receiver in shown]
+        proven_room_bps = min(bound.proven_bps for bound in (own, *others))
         others += self._brake(now_s, uplink, shown, sending_bps, audio_bps)
         least = min([own, *others], key=lambda bound: bound.room_bps)
 
@@ -220,15 +217,26 @@ class Controller:
             why=self._why,
             whose=self._whose,
             since_ms=self._since_ms,
-            audio=audio,
+            audio=voice.shape,
             codec=codec,
             video_bps=video_bps,
-            stills_bps=_stills_bps(ladder.rung, video_bps, least.room_bps),
+            stills_bps=_stills_bps(ladder.rung, video_bps, least.room_bps, proven_room_bps),
             hurried=starting,
         )
         hidden = frozenset(receiver.key for receiver in receivers if not receiver.shown)
         remb_bps = _remb_bps(guess.rate_bps, audio_bps, video_bps)
         return Decision(limits=limits, changed=changed, remb_bps=remb_bps, paused=self._paused | hidden)
+
+    def _speak(
+        self, now_s: float, uplink: Way, receivers: Sequence[Receiver], room_bps: int, proven_bps: int
+    ) -> VoiceChoice:
+        """Choose the voice for the worst that any listener has of it."""
+        loss = max([uplink.loss, *(receiver.downlink.loss for receiver in receivers)])
+        concealed = max((receiver.concealed or 0.0 for receiver in receivers), default=0.0)
+        if self._voice is None:
+            self._voice = VoiceChoice(now_s, room_bps, loss)
+        self._voice.step(now_s, room_bps, proven_bps, loss, concealed)
+        return self._voice
 
     def _assume(self, now_s: float, guess: UplinkGuess, rung: int) -> None:
         audio_bps = shapes.voice_bps(self._voice.shape) if self._voice is not None else 0
@@ -400,14 +408,14 @@ def _voice_share_bps(receiver: Receiver) -> int:
     return max(share_bps, (receiver.downlink.carries_bps() or 0) // (MAX_ROOM_LEGS - 1))
 
 
-def _stills_bps(rung: int, video_bps: int, room_bps: int) -> int:
+def _stills_bps(rung: int, video_bps: int, room_bps: int, proven_bps: int) -> int:
+    """Return what stills may take: alone, what is proven and a little at least; else what the picture leaves."""
     if rung < 2:
         return 0
-    spare_bps = (
-        int(room_bps * shapes.STILLS_ALONE_SHARE)
-        if rung == 2
-        else max(room_bps - video_bps, int(room_bps * shapes.STILLS_SHARE))
-    )
+    if rung == 2:
+        sure_bps = max(proven_bps, shapes.STILLS_ENTER_BPS)
+        return min(int(room_bps * shapes.STILLS_ALONE_SHARE), sure_bps, shapes.STILLS_MOST_BPS)
+    spare_bps = max(room_bps - video_bps, int(room_bps * shapes.STILLS_SHARE))
     return min(spare_bps, shapes.STILLS_MOST_BPS)
 
 

@@ -6,6 +6,8 @@ lies so far above it that a probe or busier times must have found it.
 
 from __future__ import annotations
 
+from collections import deque
+
 PROBED_FROM = 1.6
 PROBED_FROM_BPS = 10_000
 """An estimate above so many times what was sent, and this, does not come from what was sent."""
@@ -13,6 +15,12 @@ REACH = 1.05
 """What went through in whole seconds was a little more within them."""
 PEAK_S = 5.0
 """A picture's rate goes up and down with what moves in it."""
+CALM_QUEUE_S = 0.1
+CALM_FOR_S = 2.0
+"""What is a tenth too much makes a queue of 0.1 s in one, and it is seen a round trip later."""
+MAX_PENDING = 64
+REFUTED_SHARE = 0.9
+"""Of what was sent when a queue began: no more has gone through."""
 REFUTED_S = 300.0
 """After a climb that failed only an estimate that was probed is believed, for so long."""
 REFUTED_MARGIN = 1.2
@@ -21,21 +29,28 @@ REFUTED_MARGIN = 1.2
 class Proof:
     """What one sender's way has proven. Times are of one monotonic clock, in seconds."""
 
-    __slots__ = ("_before_bps", "_peak_bps", "_refuted_until_s", "_window_s")
+    __slots__ = ("_before_bps", "_peak_bps", "_pending", "_refuted_until_s", "_window_s")
 
     def __init__(self, now_s: float) -> None:
+        self._pending: deque[tuple[float, int]] = deque(maxlen=MAX_PENDING)
         self._peak_bps = 0
         self._before_bps = 0
         self._window_s = now_s
         self._refuted_until_s = float("-inf")
 
     def see(self, now_s: float, sending_bps: int, *, calm: bool) -> None:
-        """Note what goes through now; `calm`: without a queue."""
+        """Note what goes through now; `calm`: without a queue. It counts when it stays calm for a while."""
         if now_s - self._window_s >= PEAK_S:
             self._before_bps, self._peak_bps = self._peak_bps, 0
             self._window_s = now_s
-        if calm:
-            self._peak_bps = max(self._peak_bps, sending_bps)
+        if not calm:
+            self._pending.clear()
+            most_bps = int(sending_bps * REFUTED_SHARE)
+            self._peak_bps, self._before_bps = min(self._peak_bps, most_bps), min(self._before_bps, most_bps)
+            return
+        self._pending.append((now_s, sending_bps))
+        while self._pending[0][0] <= now_s - CALM_FOR_S:
+            self._peak_bps = max(self._peak_bps, self._pending.popleft()[1])
 
     def refute(self, now_s: float) -> None:
         """Note that a climb failed."""

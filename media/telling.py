@@ -50,7 +50,7 @@ class Telling:
             video = _change(video_bps, self._video_bps) / BITRATE_STEP
             stills = _change(stills_bps, told.stills_bps) / STILLS_STEP
             elapsed_s = now_s - self._told_s
-            fell = video * BITRATE_STEP < -FALL
+            fell = video * BITRATE_STEP < -FALL or stills * STILLS_STEP < -FALL
             lower = min(video, stills) < -1 and elapsed_s >= EVERY_S
             higher = max(video, stills) > 1 and elapsed_s >= (START_EVERY_S if hurried else HIGHER_EVERY_S)
             # The last step to the most of a rung may be a small one, and is what proves the next.

@@ -12,7 +12,7 @@ from media.ways import CONGESTED_QUEUE_S, Way
 
 START_UNKNOWN_BPS = 100_000
 """Of a direction of which nothing is known: rung 4 at its lowest. A GPRS link floods until that is seen."""
-OF_DOWNLINK = 0.3
+OF_DOWNLINK = 0.4
 OF_THIN_DOWNLINK = 0.65
 """What an unmeasured uplink is taken for beside its downlink: 3G 128/400, 4G 3000/9000, geostationary 128/512; below
 `START_UNKNOWN_BPS` EDGE 60/100 and lines that are the same both ways."""

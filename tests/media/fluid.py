@@ -27,6 +27,8 @@ class Link:
     queue_bits: float = 0.0
     dropped: float = 0.0
     delivered_bps: float = 0.0
+    late_s: float = 0.0
+    """How long a queue stood that a voice would notice."""
 
     def carry(self, now_s: float, sent_bps: float) -> None:
         rate_bps = self.rate_bps(now_s)
@@ -37,6 +39,7 @@ class Link:
         lost = max(0.0, self.queue_bits - most)
         self.queue_bits -= lost
         self.dropped += 0.3 * (lost / max(sent_bps * STEP_S, 1) - self.dropped)
+        self.late_s += STEP_S * (self.queue_s(now_s) > 0.25)
         self.delivered_bps += 0.3 * (through / STEP_S - self.delivered_bps)
 
     def queue_s(self, now_s: float) -> float:
@@ -113,6 +116,10 @@ class Direction:
     down_free: bool = True
 
     def step(self, now_s: float) -> None:
+        self._look(now_s)
+        self._send(now_s)
+
+    def _look(self, now_s: float) -> None:
         decision = self.controller.decide(
             now_s,
             int(now_s * 1000),
@@ -129,7 +136,6 @@ class Direction:
         self.on_the_way.append((now_s, decision))
         while self.on_the_way and self.on_the_way[0][0] <= now_s - self.uplink.rtt_s / 2 - 0.1:
             self.obeyed = self.on_the_way.popleft()[1]
-        self._send(now_s)
 
     def _send(self, now_s: float) -> None:
         self.sent_bps = 0.0
