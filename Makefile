@@ -1,10 +1,10 @@
 # Everything a developer or a curious person types. Each target sets up what it needs, once.
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench protocol setup lock format clean
+.PHONY: help demo test lint bench bench-links protocol setup lock format clean
 PYTHON := .venv/bin/python
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST))
 
 demo: ## set up and start Puente with everything built in, at http://localhost:8080/demo
 	@tools/setup-python runtime
@@ -30,6 +30,13 @@ bench: ## the benchmarks, as tables with ratios
 	@tools/setup-tests bench
 	@tools/setup-python dev
 	@$(PYTHON) -m bench
+
+bench-links: ## calls on bad links beside Janus, as root: all cells (LINKS=edge-2g,sat-256k SEEDS=3 for some), docs/links.md
+	@tools/setup-tests links
+	@tools/setup-python bench
+	@tools/setup-web
+	@$(PYTHON) -m bench.links table $(if $(LINKS),--links $(LINKS)) --seeds $(or $(SEEDS),1); \
+		status=$$?; [ $$status = 2 ] || $(PYTHON) -m bench.links report; exit $$status
 
 protocol: ## write docs/protocol.md and web/src/protocol.ts anew from signaling/protocol.py
 	@tools/setup-python dev

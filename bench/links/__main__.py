@@ -18,9 +18,9 @@ from pathlib import Path
 from types import FrameType
 
 from bench.figures import RESULTS, Unfit
-from bench.links import table
+from bench.links import report, table
 from bench.links.call import WARM_S, Plan, take
-from bench.links.goals import BESIDE, LINKS, OURS, Verdict, judge
+from bench.links.goals import BESIDE, LINKS, OURS, Verdict, fit, judge
 from bench.links.linkem.network import LinkError
 from bench.links.linkem.profiles import PROFILES
 from bench.links.linkem.settings import parse
@@ -138,10 +138,10 @@ def _judge(wanted: argparse.Namespace) -> int:
         print(table.text([table.header(), *lines]))
     verdicts: list[Verdict] = []
     for link in wanted.links:
-        ours = cells.get((link, OURS), [])
+        ours = fit(cells.get((link, OURS), []))
         if not ours:
             verdicts.append(Verdict(link, "both", "is measured", None, False))
-        beside = {server: cells[link, server] for server in BESIDE if (link, server) in cells}
+        beside = {server: fit(cells[link, server]) for server in BESIDE if (link, server) in cells}
         verdicts += judge(link, ours, beside)
     invalid = [each for some in cells.values() for each in some if not each.valid]
     for each in invalid:
@@ -167,9 +167,7 @@ def main() -> int:
             case "judge":
                 return _judge(wanted)
             case _:
-                from bench.links.report import write
-
-                write(_cells(wanted), wanted.links, wanted.servers)
+                report.write(_cells(wanted), wanted.links, wanted.servers)
                 return 0
     except (Unfit, LinkError, ValueError) as error:
         print(f"bench.links: {error}", file=sys.stderr)

@@ -125,7 +125,7 @@ def _write_camera(folder: Path, clip: str) -> None:
 
 def _g722(path: Path) -> Sound:
     with av.open(str(path), format="g722") as container:
-        frames: list[NDArray[np.int16]] = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
+        frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
     sound: Sound = np.concatenate(frames).astype(np.float32)
     return sound / np.float32(32768)
 

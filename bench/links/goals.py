@@ -110,6 +110,11 @@ class Verdict:
         return f"{self.link} {self.way}: {self.asked}: {value} {'met' if self.met else 'NOT MET'}"
 
 
+def fit(cells: Sequence[Cell]) -> list[Cell]:
+    """The valid ones; all where none is."""
+    return [cell for cell in cells if cell.valid] or list(cells)
+
+
 def median(cells: Sequence[Cell], way: str, figure: str) -> float | None:
     """Of a figure over cells; one that is missing in half of them or more is missing."""
     values = [getattr(cell.way(way), figure) for cell in cells]

@@ -7,15 +7,16 @@ import itertools
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from bench.links.assets import SPEECH_RATE, Sound
 
 Row = list[Any]
-NEW_PIECE_MS = 40
-"""A step of the wall clock against the sample clock by this much: samples are missing (a paused track)."""
-CHUNKS = 50
-"""Between two looks at the clocks: half a second of a browser's chunks of 10 ms."""
+HOLE_MS = 40
+"""Chunks that are all later than all before by this much: samples between are missing (a paused track)."""
+CHUNKS = 150
+"""How many before and after are looked at, 1.5 s: a page that stood still delivers late, and then catches up."""
 
 
 class Track:
@@ -51,11 +52,8 @@ class Track:
         starts = np.concatenate([[0], np.cumsum(lengths)])
         ideal = starts[:-1] / self.rate * 1000
         behind = wall - ideal
-        base = [behind[max(0, i - 3 * CHUNKS) : i + 3 * CHUNKS].min() for i in range(0, len(behind), CHUNKS)]
-        cuts = [0, *(i * CHUNKS for i in range(1, len(base)) if abs(base[i] - base[i - 1]) > NEW_PIECE_MS), len(wall)]
+        cuts = [0, *_holes(behind), len(wall)]
         for first, last in itertools.pairwise(cuts):
-            if first == last:
-                continue
             begin_ms = behind[first:last].min() + ideal[first]
             samples: Sound = (pcm[starts[first] : starts[last]] / np.float32(32768)).astype(np.float32)
             piece = _at_16k(samples, self.rate)
@@ -63,6 +61,15 @@ class Track:
             low, high = max(0, position), min(len(out), position + len(piece))
             if high > low:
                 out[low:high] += piece[low - position : high - position]
+
+
+def _holes(behind: NDArray[np.float64]) -> list[int]:
+    """Chunks that come after missing samples, by how far the wall clock is ahead of the samples' at each."""
+    padded = np.concatenate([np.full(CHUNKS, np.inf), behind, np.full(CHUNKS, np.inf)])
+    earliest = np.lib.stride_tricks.sliding_window_view(padded, CHUNKS).min(axis=1)
+    before, after = earliest[: len(behind)], earliest[CHUNKS : CHUNKS + len(behind)]
+    late = np.isfinite(before) & (after - before > HOLE_MS)
+    return [int(i) for i in np.flatnonzero(late) if not late[i - 1]]
 
 
 def _at_16k(sound: Sound, rate: int) -> Sound:

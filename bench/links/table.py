@@ -42,9 +42,9 @@ def rungs(history: Sequence[Sequence[Any]]) -> str:
     """The steps of a page's rung: the last before the window, then each change with its second."""
     if not history:
         return "-"
-    before = [rung for at, rung in history if at < 0]
+    before = [str(rung) for at, rung in history if at < 0]
     after = [f"{rung}@{at:.0f}" for at, rung in history if at >= 0]
-    return " ".join([str(before[-1])] * bool(before) + after)
+    return " ".join([*before[-1:], *after])
 
 
 def _back(way: Way) -> str:
