@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from media.aimd import MAX_BPS, MIN_BPS
 from media.estimator import Estimator, PacketResult, SendClock, SentLog
-from media.twcc import Report
+from media.rtcp import RtcpError
+from media.twcc import Clock, Report, parse
 from tests.media.linksim import Link, Run
 
 RTTS = [0.07, 0.35, 0.7]
@@ -286,6 +288,25 @@ def test_a_liar_harms_only_itself(seed: int, lie: float) -> None:
             ]
             estimator.update(log.match(Report(number - 4, 0, told)), now_s, 0.1)
             assert MIN_BPS <= estimator.estimate_bps <= MAX_BPS
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.integers(0, 200), st.binary(max_size=120)), max_size=20))
+def test_arbitrary_bytes_as_feedback_stay_in_bounds(feedbacks: list[tuple[int, int, bytes]]) -> None:
+    """From the bytes of a feedback to the estimate: whatever they are, only RtcpError is raised."""
+    estimator, log, clock = Estimator(), SentLog(), Clock()
+    number = 0
+    for step, (base, count, rest) in enumerate(feedbacks):
+        for _ in range(50):
+            number = (number + 1) & 0xFFFF
+            log.sent(number, step * 0.1, 700)
+        near = (number - 60 + base % 64) & 0xFFFF
+        try:
+            report = parse(struct.pack("!HH", near, count) + rest, clock)
+        except RtcpError:
+            continue
+        estimator.update(log.match(report), step * 0.1, 0.1)
+        assert MIN_BPS <= estimator.estimate_bps <= MAX_BPS
 
 
 # --- the log of what was sent ---

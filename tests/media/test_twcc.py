@@ -220,6 +220,24 @@ def test_feedback_costs_no_more_than_its_share() -> None:
     assert 0.05 < arrivals.interval_s(None) < 0.5
 
 
+@pytest.mark.parametrize(("link_bps", "packets_s"), [(64e3, 17), (64e3, 40), (128e3, 40), (512e3, 80), (3e6, 300)])
+def test_feedback_keeps_its_share_over_time(link_bps: float, packets_s: int) -> None:
+    """A minute of feedback, with all that wraps it, takes at most 3 % of the link it is sent on, or twice a second."""
+    arrivals = Arrivals()
+    jitter = random.Random(1)
+    feedback_bytes, next_s, feedbacks = 0, 0.0, 0
+    for number in range(60 * packets_s):
+        now_s = number / packets_s
+        arrivals.received(number & 0xFFFF, now_s + jitter.random() * 0.03)
+        if now_s >= next_s:
+            next_s = now_s + arrivals.interval_s(int(link_bps))
+            packets = arrivals.build(1, 2, now_s)
+            feedbacks += len(packets)
+            feedback_bytes += sum(len(packet) + 48 for packet in packets)
+    assert feedback_bytes * 8 / 60 <= 0.032 * link_bps
+    assert feedbacks >= 110
+
+
 @given(
     st.integers(0, 0xFFFF),
     st.floats(0, 1e7),
