@@ -18,8 +18,9 @@ HELD_AFTER_S = 60.0
 CHANGE_EVERY_S = 10.0
 """The least time from any change to the next climb."""
 
-START_S = 12.0
-"""How long a leg's beginning lasts: a bad link has its rung within 10 s, and two round trips of a satellite more."""
+START_S = 20.0
+"""How long a leg's beginning lasts. A bad link has its rung within 10 s; a good one of which nothing at all was known
+needs some 15 s until its picture has grown to what proves the next rung, and should not wait another half minute."""
 START_CHANGE_EVERY_S = 2.0
 """Time for an estimate to see what the last change did."""
 START_FALLS = 2
