@@ -40,6 +40,15 @@ def test_jitter_costs_no_rate(rate_bps: float, jitter_s: float) -> None:
     assert run.mean("sent_bps", 15) > 0.85 * rate_bps
 
 
+@pytest.mark.parametrize("rtt_s", [0.1, 0.6])
+@pytest.mark.parametrize("rate_bps", [64e3, 128e3, 400e3, 2e6])
+def test_pictures_in_bursts_are_borne(rate_bps: float, rtt_s: float) -> None:
+    """A browser that sends pictures in bursts and keyframes on top is held to the rate, with a small queue."""
+    run = Run(Link(rate_bps, rtt_s / 2, 0.01), fps=12).run(40)
+    assert 0.65 <= run.mean("sent_bps", 12) / rate_bps <= 1.02
+    assert run.mean("queue_s", 12) < 0.2
+
+
 @pytest.mark.parametrize("rate_bps", [25e3, 44e3])
 def test_keeps_to_the_thinnest_links(rate_bps: float) -> None:
     """A link that carries little more than a voice is found too."""
