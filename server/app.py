@@ -8,6 +8,7 @@ from server.answers import FRONT_DOOR, Answers, word_page
 from server.api import MAX_BODY_BYTES, Endpoint, Handler, add_routes
 from server.demo import Demo
 from server.health import Health
+from server.linktest.service import LinkTests
 from server.openapi import describe
 from server.pages import Pages
 from server.quality import Quality
@@ -17,13 +18,21 @@ from server.version import VERSION
 
 
 def make_app(
-    pages: Pages, sessions: Sessions, quality: Quality, health: Health, demo: Demo | None, *, https: bool
+    pages: Pages,
+    sessions: Sessions,
+    quality: Quality,
+    links: LinkTests,
+    health: Health,
+    demo: Demo | None,
+    *,
+    https: bool,
 ) -> web.Application:
     """The application without the live connection, which is attached afterwards and before it is started."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     Answers(pages).install(app)
     protect(app, https=https)
-    add_endpoints(app, [*health.endpoints(), *sessions.endpoints(), *quality.endpoints()])
+    add_endpoints(app, [*health.endpoints(), *sessions.endpoints(), *quality.endpoints(), *links.endpoints()])
+    links.install(app)
     if demo is not None:
         app.router.add_get("/demo", demo.page)
     app.router.add_get("/", _to_demo if demo is not None else _front_door(pages))

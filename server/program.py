@@ -21,6 +21,7 @@ from server.bearer import Bearer
 from server.database import Database, trouble
 from server.demo import Demo
 from server.health import Check, Health
+from server.linktest.service import LinkTests
 from server.listener import Listener, address_in_words
 from server.pages import DIST, Pages
 from server.people import People
@@ -110,6 +111,7 @@ class Program:
         people = People(database)
         visits = self.visits = Visits(database, PROGRAMME)
         tickets = Tickets(derived(keys, TOKENS))
+        turn = _turn(settings)
         signaling = Signaling(
             store=store,
             relay=relay,
@@ -118,7 +120,7 @@ class Program:
             tickets=tickets,
             programme=PROGRAMME,
             origins=self._origins(),
-            turn=_turn(settings),
+            turn=turn,
         )
         pages = Pages(self._dist)
         demo = None
@@ -130,7 +132,8 @@ class Program:
         health = Health(_checks(pages, database, relay, signaling), relay)
         bearer = Bearer(tickets, people)
         sessions = Sessions(tickets, people, bearer, demo, settings.trusted_proxies)
-        app = make_app(pages, sessions, Quality(database, bearer), health, demo, https=https)
+        links = LinkTests(relay, turn, settings.trusted_proxies)
+        app = make_app(pages, sessions, Quality(database, bearer), links, health, demo, https=https)
         signaling.attach(app, LIVE_PATH)
         add_pages(app, pages)
 

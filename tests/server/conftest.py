@@ -18,16 +18,19 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
+from media.client import RelayClient
 from server.app import add_pages, make_app
 from server.bearer import Bearer
 from server.database import Database
 from server.demo import Demo
 from server.health import Health
+from server.linktest.service import LinkTests
 from server.pages import Pages
 from server.people import People
 from server.quality import Quality
 from server.sessions import Sessions
 from signaling.tickets import Tickets
+from signaling.turn import Turn
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = b"k" * 32
@@ -170,7 +173,8 @@ async def site(sqlite: Database, dist: Path) -> AsyncIterator[Site]:
 
     bearer = Bearer(tickets, people)
     sessions = Sessions(tickets, people, bearer, demo)
-    app = make_app(pages, sessions, Quality(sqlite, bearer), Health([check], None), demo, https=True)
+    links = LinkTests(RelayClient(f"unix:{dist.parent / 'no-relay'}"), Turn([], "", 600))
+    app = make_app(pages, sessions, Quality(sqlite, bearer), links, Health([check], None), demo, https=True)
     add_pages(app, pages)
     async with TestClient(TestServer(app)) as client:
         yield Site(client, people, tickets, demo, clock, missing, sqlite)
