@@ -12,8 +12,8 @@ vi.mock("../src/still/capture.ts", () => ({
     id,
     kind,
     type: "image/webp",
-    width: 4,
-    height: 3,
+    width: kind === "original" ? 1_600 : 800,
+    height: kind === "original" ? 1_200 : 600,
     bytes: new Uint8Array(1_500),
   })),
 }));
@@ -134,6 +134,19 @@ describe("a photograph that was asked for", () => {
     await pass(5_000);
     expect(stop).toHaveBeenCalledOnce();
     expect(page.begun()).toEqual(["document"]);
+  });
+
+  it("turns the camera off again when the call is lost meanwhile", async () => {
+    page.seatView.devices.video = null;
+    const stop = vi.fn();
+    vi.stubGlobal("navigator", {
+      mediaDevices: { getUserMedia: async () => ({ getVideoTracks: () => [{ stop }] }) },
+    });
+    page.stills.asked({ id: null });
+    await page.stills.openCamera();
+    page.stills.follow(page.call(), false);
+    expect(stop).toHaveBeenCalledOnce();
+    expect(page.stills.view.prompt).toBeNull();
   });
 
   it("lets go of a camera that opens after the person has said no", async () => {

@@ -1,7 +1,7 @@
 import type { Seat, SeatView } from "../call/seat.ts";
 import type { Connection } from "../live/connection.ts";
 import type { CallView, StillAsked, StillView } from "../protocol.ts";
-import { fetchBytes, type Still, stillRateBps, VIEW_EVERY_MS } from "./budget.ts";
+import { fetchBytes, ORIGINAL_BYTES, type Still, stillRateBps, VIEW_EVERY_MS } from "./budget.ts";
 import { encode, frameOf, photoOf } from "./capture.ts";
 import { originalId, type ReceivedStill, StillReceiver } from "./receiver.ts";
 import { StillSender } from "./sender.ts";
@@ -95,6 +95,8 @@ export class Stills {
     const before = this.call;
     this.call = call;
     if (before && !call) this.close();
+    // Whoever asked does not see it now, and a camera opened for it must not stay on.
+    if (!active) this.endPrompt();
     // After a reload the snapshot names what there is; the events that told of it are gone.
     if (call && call.stills !== before?.stills) for (const still of call.stills) this.receiver.heard(still);
     if (active && this.timer === null) this.timer = setInterval(() => this.tick(), TICK_MS);
@@ -163,7 +165,7 @@ export class Stills {
       this.sending = 0;
       this.sender.send(still);
       const original = await encode(picture, "original", originalId(id), 0);
-      if (original) this.keep(id, original);
+      if (original && original.bytes.length <= ORIGINAL_BYTES) this.keep(still, original);
     } catch {
       this.endPrompt();
       this.say("failed");
@@ -204,10 +206,12 @@ export class Stills {
     this.say("arrived");
   }
 
-  private keep(id: string, original: Still): void {
-    this.originals.set(id, original);
+  /** Keeps it to be asked for. By itself it goes only where it shows more and the link has room: data costs money. */
+  private keep(still: Still, original: Still): void {
+    this.originals.set(still.id, original);
     for (const old of [...this.originals.keys()].slice(0, -KEPT_ORIGINALS)) this.originals.delete(old);
-    if ((this.seat.view.sends?.rung ?? 0) >= ORIGINAL_RUNG) this.sender.send(original);
+    const room = (this.seat.view.sends?.rung ?? 0) >= ORIGINAL_RUNG;
+    if (room && original.width > still.width) this.sender.send(original);
   }
 
   private progress(still: Still, share: number): void {
