@@ -142,6 +142,14 @@ describe("rung", () => {
     expect(rung(seat(track), other(false, true))).toBe(1);
     expect(rung(seat(track, true), other(true))).toBe(1);
   });
+
+  it("is the lower of the two pictures, and not that of a picture nobody sends", () => {
+    const low = { rung: 3, why: "rate", whose: "own" } as const;
+    const sends = { ...seat(track), sends: low as never };
+    expect(rung(sends, other(true))).toBe(3);
+    expect(rung({ ...sends, devices: { video: null } as never }, other(true))).toBe(5);
+    expect(rung({ ...seat(track), receives: { ...low, rung: 2 } }, other(true))).toBe(2);
+  });
 });
 
 describe("the nurse's screen", () => {

@@ -159,9 +159,10 @@ export class Devices {
         ...(microphone && { deviceId: { ideal: microphone } }),
       },
       video: video && {
+        // Every camera has this; how much of it is sent is the limits' matter, and less is made of it than of more.
         width: { ideal: 640 },
-        height: { ideal: 360 },
-        frameRate: { ideal: 24, max: 30 },
+        height: { ideal: 480 },
+        frameRate: { ideal: 30, max: 30 },
         ...(camera ? { deviceId: { ideal: camera } } : { facingMode: { ideal: "user" } }),
       },
     });
