@@ -113,6 +113,8 @@ class RelayEvents:
     async def _lost(self, session: Session) -> None:
         if session.visit is not None and session.visit.accepted:
             session.media_lost.set()
+        if session.is_open:
+            self._loops.once("probe", partial(self._sockets.probe, session.namespace, session.sid))
         await self._legs.lost(session)
 
     async def _look_at_all(self) -> None:

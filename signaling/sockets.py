@@ -47,6 +47,9 @@ CLOSE_TIMEOUT_S = 2.0
 MAX_MESSAGES_PER_S = 80
 MAX_MESSAGES_AT_ONCE = 400
 """The original of a still is 256 pieces, which on a good link come as fast as they are acknowledged."""
+PROBE_WITHIN_S = 20.0
+"""When somebody's media have fallen silent the socket is asked, and answers within this (TCP may have to send it again
+twice) or is taken for lost."""
 CONNECT_WITHIN_S = 15.0
 """A socket that has not connected to a namespace by then is closed."""
 NEWEST_ONLY = frozenset({"snapshot", "queue", "peer", "limits", "link", "still"})
@@ -72,6 +75,8 @@ class BoundedWebSocket:
         )
         self._rate = Bucket.full(MAX_MESSAGES_PER_S, MAX_MESSAGES_AT_ONCE, time.monotonic())
         self._expects_binary = False
+        self.heard_s = time.monotonic()
+        """When anything last came."""
         self._transport: asyncio.Transport | None = None
         self.environ: dict[str, Any] = {}
 
@@ -83,7 +88,9 @@ class BoundedWebSocket:
         if self._transport is not None:
             _keep_little(self._transport)
         # The handler is a method of the library's socket, whose queue is an `OutQueue`.
-        self._handler.__self__.queue.on_overflow = self._abort  # type: ignore[attr-defined]
+        engine_socket = self._handler.__self__  # type: ignore[attr-defined]
+        engine_socket.queue.on_overflow = self._abort
+        engine_socket.bounded = self
         self.environ = environ
         await self._handler(self)
         return self._sock
@@ -125,6 +132,7 @@ class BoundedWebSocket:
         """
         while True:
             message = await self._sock.receive()
+            self.heard_s = time.monotonic()
             is_announced = self._expects_binary and message.type is WSMsgType.BINARY
             if not is_announced and self._rate.take(time.monotonic()) > 0:
                 await self._refuse("flood")
@@ -363,6 +371,22 @@ class Sockets:
     def is_open(self, namespace: str, sid: str) -> bool:
         """Whether the client is still connected."""
         return bool(self._manager.is_connected(sid, namespace))
+
+    async def probe(self, namespace: str, sid: str) -> None:
+        """Ask a client whether it is still there, and close its socket when nothing has come `PROBE_WITHIN_S` later.
+
+        The heartbeat finds that out by itself, but only after as long as the slowest link may take.
+        """
+        engine_sid = self._manager.eio_sid_from_sid(sid, namespace)
+        socket = self._engine.sockets.get(engine_sid)
+        if socket is None or socket.closed:
+            return
+        asked_s = time.monotonic()
+        await socket.queue.put(engine_packet.Packet(engine_packet.PING))
+        await asyncio.sleep(PROBE_WITHIN_S)
+        if not socket.closed and socket.bounded.heard_s < asked_s:
+            DROPPED.labels("dead").inc()
+            await self._drop(engine_sid)
 
     async def disconnect(self, namespace: str, sid: str) -> None:
         """Close the socket of a client."""

@@ -11,6 +11,7 @@ import termios
 from typing import Any
 
 import aiohttp
+import pytest
 from engineio import packet
 
 from media.control import AudioShape
@@ -18,6 +19,8 @@ from signaling.outqueue import MAX_WAITING_BYTES
 from signaling.protocol import AudioView, LimitsView, QueuePlace
 from signaling.sockets import UNSENT_BYTES, WRITE_BUFFER_BYTES
 from tests.signaling.conftest import Live
+from tests.signaling.live_fakes import CONSENT
+from tests.signaling.test_live_calls import in_call, waiting
 
 SMALL_WINDOW = 4096
 
@@ -29,11 +32,13 @@ def limits(number: int) -> LimitsView:
     return LimitsView(rung=1, why="rate", whose="own", audio=audio, video=None, stills_bps=0, since_ms=number)
 
 
-async def slow_page(live: Live, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
+async def slow_page(
+    live: Live, session: aiohttp.ClientSession, person: str = "pat1"
+) -> aiohttp.ClientWebSocketResponse:
     """A connected page that from now on reads nothing by itself."""
     page = await session.ws_connect(f"{live.url}/live/?EIO=4&transport=websocket")
     await page.receive_str()
-    ticket = live.tickets.issue("ticket", "pat1", "patient", 60).token
+    ticket = live.tickets.issue("ticket", person, "patient", 60).token
     await page.send_str("40/patient," + json.dumps({"v": 1, "ticket": ticket}))
     while not (await page.receive_str()).startswith('42/patient,["snapshot"'):
         pass
@@ -96,3 +101,43 @@ async def test_a_reader_that_asks_for_much_and_takes_nothing_is_dropped(live: Li
     for _ in range(3):
         queue.put_nowait(packet.Packet(packet.MESSAGE, data=b"x" * (MAX_WAITING_BYTES // 2)))
     await page.gone()
+
+
+async def test_a_page_whose_media_fell_silent_must_answer(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A patient who is gone keeps the place but is offered to nobody; one who answers stays in line."""
+    monkeypatch.setattr("signaling.sockets.PROBE_WITHIN_S", 0.3)
+    page = await waiting(live)
+    async with aiohttp.ClientSession() as session:
+        other = await slow_page(live, session, "pat2")
+        await other.send_str('42/patient,1["join",' + json.dumps({"consent": CONSENT}) + "]")
+        text = ""
+        while '"sdp":"offer' not in text:
+            text = await other.receive_str()
+        for leg in list(live.relay.legs):
+            await live.relay.says(leg, "silent")
+        pairing = live.signaling.pairing
+        async with asyncio.timeout(5):
+            while (await pairing.queue(["general"], ["es"])).waiting != 1:
+                await asyncio.sleep(0.02)
+        view = await pairing.patient("pat2")
+        assert view.visit is not None
+        assert view.visit.state == "suspended"
+        assert page.is_connected
+        await other.close()
+
+
+async def test_a_page_that_connects_is_offered_its_leg_at_once(live: Live) -> None:
+    """After the websocket is open one round trip brings the snapshot with the offer: nothing else need be asked."""
+    patient, _ = await in_call(live)
+    async with aiohttp.ClientSession() as session:
+        page = await session.ws_connect(f"{live.url}/live/?EIO=4&transport=websocket")
+        assert (await page.receive_str()).startswith("0")
+        ticket = live.tickets.issue("ticket", "pat1", "patient", 60).token
+        await page.send_str("40/patient," + json.dumps({"v": 1, "ticket": ticket, "leg": None}))
+        assert (await page.receive_str()).startswith("40/patient,")
+        text = await page.receive_str()
+        event, snapshot = json.loads(text.partition(",")[2])
+        assert event == "snapshot"
+        assert snapshot["leg"]["sdp"].startswith("offer")
+        assert snapshot["leg"]["leg"] != patient.snapshot["leg"]["leg"]
+        await page.close()
