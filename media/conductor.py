@@ -20,7 +20,7 @@ from media.estimator import Estimator
 from media.measure import Measurement
 from media.report import Course
 from media.sdp import PAYLOAD_TYPES, VIDEO_PTS
-from media.shapes import voice_bps
+from media.shapes import VOICES, voice_bps
 
 if TYPE_CHECKING:
     from media.leg import Leg
@@ -39,6 +39,10 @@ FIRST_VOICE_BPS = 30_000
 COPY_ROOM = 0.5
 """Of what a downlink has beside the voices, at most this share goes into their repetition."""
 
+FIRST_PROBE_S = 3.0
+"""How long a call waits for the first probe before it shows anything: two round trips of a satellite and the train.
+Where the leg was warm before the call it has long come back."""
+
 SPEECH_LEVEL_DB = 45
 """Speech is louder than so many dB below overload (RFC 6464); a quiet room is at 60 and below."""
 PAUSE_S = 1.0
@@ -46,9 +50,8 @@ PAUSE_S = 1.0
 
 ENOUGH_BPS = 1_500_000
 """More than the best picture with its voice needs; nothing is probed for beyond."""
-THIN_BPS = 150_000
-THIN_PROBE_EVERY_S = 30.0
-"""On a link as thin as that a train delays the voice by a fifth of a second: rarely, then."""
+THIN_BPS = 128_000
+"""On a link as thin as that a train delays the voice by a quarter of a second, and growth finds the rate without."""
 SAFE_QUEUE_S = 0.05
 SAFE_LOSS = 0.15
 
@@ -75,7 +78,8 @@ class Conductor:
         self._silent_since_s: float | None = None
         self._speaking_since_s: float | None = None
         self._spoke_s = float("-inf")
-        self._probed_s = float("-inf")
+        self._begun_s: float | None = None
+        self._voice_first: Limits | None = None
 
     # ---- what is known
 
@@ -89,9 +93,14 @@ class Conductor:
         return self._client if now_s - self._client_s <= CLIENT_VALID_S else None
 
     @property
+    def limits(self) -> Limits | None:
+        """What this leg's page was last told; None before a call."""
+        return self.controller.limits or self._voice_first
+
+    @property
     def voice_bps(self) -> int:
         """What this leg's voice takes of a link, as it was last told."""
-        limits = self.controller.limits
+        limits = self.limits
         return FIRST_VOICE_BPS if limits is None else voice_bps(limits.audio)
 
     def downlink(self, now_s: float) -> Way:
@@ -133,7 +142,22 @@ class Conductor:
             return
         if self._is_silent(now_s):
             return
+        if self._begun_s is None:
+            self._begun_s = now_s
+        unknown = [other for other in (leg, *leg.receivers()) if other.downlink.counted and not other.downlink.known]
+        if unknown and now_s - self._begun_s < FIRST_PROBE_S:
+            self._begin_with_voice()
+            return
         self._decide(now_s)
+
+    def _begin_with_voice(self) -> None:
+        """Until the first probe has come through there is voice: it fits nearly everywhere, and waits for nothing."""
+        if self._voice_first is None:
+            self._voice_first = Limits(
+                rung=1, why="start", whose="none", audio=VOICES[1].shape(red=False), video=None, stills_bps=0,
+                since_ms=time.time_ns() // 1_000_000,
+            )  # fmt: skip
+            self._changed(self._voice_first)
 
     def _measure_sending(self, now_s: float) -> None:
         elapsed_s = now_s - self._rate_s
@@ -216,12 +240,11 @@ class Conductor:
         """Look for room above the estimate, when that would be of use and does no harm to the voice."""
         leg = self._leg
         estimator = leg.downlink.estimator
-        if rate_bps >= ENOUGH_BPS or (rate_bps < THIN_BPS and now_s - self._probed_s < THIN_PROBE_EVERY_S):
+        if not THIN_BPS <= rate_bps < ENOUGH_BPS:
             return
         safe = estimator.queue_s < SAFE_QUEUE_S and not estimator.overusing and estimator.loss < SAFE_LOSS
         wanted_bps = leg.downlink.prober.wanted(now_s, rate_bps, audio_safe=safe and not self.holds)
         if wanted_bps is not None and leg.end.outlet is not None:
-            self._probed_s = now_s
             leg.downlink.prober.begin(min(wanted_bps, 2 * ENOUGH_BPS), now_s)
             leg.end.outlet.look_again()
 
@@ -263,6 +286,7 @@ class Conductor:
             downlink=conductor.downlink(now_s),
             share_bps=None if share is None else share.bps,
             concealed=None if client is None else client.concealed,
+            copies=0 if other.end.outlet is None else other.end.outlet.copies,
             shown=share is None or share.shown,
             wants_video=client is None or client.wants_video,
         )

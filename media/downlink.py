@@ -36,6 +36,11 @@ class Downlink:
         self._remb_s = float("-inf")
 
     @property
+    def known(self) -> bool:
+        """Whether the estimate was found by traffic or a probe."""
+        return self.estimator.known
+
+    @property
     def rate_bps(self) -> int | None:
         """The relay's own estimate; None where the browser does not count."""
         return int(self.estimator.estimate_bps) if self.counted else None

@@ -210,6 +210,9 @@ class Leg:
         for slot in self.slots:
             if slot.shows(other):
                 slot.source = slot.audio.source = slot.video.source = None
+                slot.video.paused = slot.video.starved = False
+                if self.end.outlet is not None:
+                    self.end.outlet.forget(slot.video)
 
     def route_to(self, slots: list[LegSlot]) -> None:
         """Send this leg's media to those of `slots` whose legs are connected, as far as it may send."""
@@ -417,7 +420,7 @@ class Leg:
             idle_s=max(0.0, now_s - self.end.heard_s),
             up=None if uplink is None else link_state(uplink.estimator, 0.0),
             down=None if outlet is None else link_state(self.downlink.estimator, outlet.pacer.queue_s),
-            limits=self.conductor.controller.limits,
+            limits=self.conductor.limits,
             received=received,
             sent=sent,
         )

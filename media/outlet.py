@@ -83,6 +83,8 @@ class Outlet:
         if timestamp != sink.timestamp:
             sink.timestamp = timestamp
             sink.in_keyframe = starts_keyframe(packet)
+            if sink.in_keyframe:
+                sink.starved = False
         if self.pacer.offer(now_s, size):
             self._leave(sink, packet, at, now_s, None)
             return
@@ -99,6 +101,8 @@ class Outlet:
         if not sink.video:
             self.pacer.voice(now_s, size)
             self._leave(sink, packet, at, now_s, None)
+        elif sink.starved:
+            self._dropped["paced_out"] += 1  # it was dropped here: a keyframe is on its way instead
         elif self.pacer.offer(now_s, size):
             self._leave(sink, packet, at, now_s, None)
         elif self.pacer.put(Kind.REPAIR, Waiting(sink, packet, at), size, now_s):
@@ -112,6 +116,7 @@ class Outlet:
         while starved:
             sink = starved.pop()
             if isinstance(sink, Sink):
+                sink.starved = True
                 self.end.owner.on_starved(sink)
 
     def due(self, now_s: float) -> None:
@@ -130,7 +135,7 @@ class Outlet:
         self._awake = self.waiting
 
     def _voice(self, sink: Sink, packet: bytes, at: int, now_s: float) -> None:
-        datagram = self._leave(sink, packet, at, now_s, None)
+        datagram = self._leave(sink, packet, at, now_s, None, 1 + self.copies)
         if datagram is None or not self.copies:
             return
         for copy in range(1, self.copies + 1):
@@ -139,8 +144,13 @@ class Outlet:
         self._spaced.sort(key=lambda entry: entry[0])
         self.look_again()
 
-    def _leave(self, sink: Sink, packet: bytes, at: int, now_s: float, probe: int | None) -> bytes | None:
-        """Number, protect and send a packet; returns the datagram, None if it could not be sent."""
+    def _leave(
+        self, sink: Sink, packet: bytes, at: int, now_s: float, probe: int | None, times: int = 1
+    ) -> bytes | None:
+        """Number, protect and send a packet; returns the datagram, None if it could not be sent.
+
+        `times` says how often it will be sent in all: copies have its number, so the link's load is noted with it.
+        """
         end = self.end
         if end.srtp is None or end.path is None:
             return None
@@ -150,7 +160,7 @@ class Outlet:
         except SrtpError as error:
             self._dropped[error.reason] += 1
             return None
-        self.downlink.log.sent(number, now_s, len(datagram) + IP_UDP_BYTES, probe)
+        self.downlink.log.sent(number, now_s, times * (len(datagram) + IP_UDP_BYTES), probe)
         if probe is None:
             sink.packets += 1
             sink.bytes += len(datagram)
@@ -167,6 +177,10 @@ class Outlet:
         packet = head + bytes(PADDING_BYTES - 1) + bytes((PADDING_BYTES,))
         self.pacer.voice(now_s, len(packet) + WRAPPING_BYTES)
         self._leave(sink, packet, 0, now_s, probe)
+
+    def forget(self, sink: Sink) -> None:
+        """Drop what waits of a slot whose source has left."""
+        self.pacer.forget(sink)
 
     def clear(self) -> None:
         """Drop everything that waits: it is of before a cut."""

@@ -80,7 +80,7 @@ class Sink:
 
     __slots__ = (
         "bytes", "end", "fraction_lost", "in_keyframe", "jitter_s", "lost", "number", "packets", "paused", "resent",
-        "rewriter", "rtx_sequence", "rtx_ssrc", "source", "ssrc", "timestamp", "video",
+        "rewriter", "rtx_sequence", "rtx_ssrc", "source", "ssrc", "starved", "timestamp", "video",
     )  # fmt: skip
 
     def __init__(self, end: End, number: int, ssrc: int, rtx_ssrc: int, *, video: bool) -> None:
@@ -103,6 +103,8 @@ class Sink:
         self.timestamp = b""
         self.in_keyframe = False
         """Whether the picture with this timestamp, the last that went out, is a keyframe."""
+        self.starved = False
+        """A picture that others build on was dropped before it left: until the next keyframe nothing helps."""
         self.paused = False
         """Nothing is sent for now: the receiver's link has no room, or does not answer."""
 

@@ -61,6 +61,8 @@ class Uplink:
         sent_s, size = batch[min(batch)].sent_s, 0
         for number in sorted(batch.keys() | range(first, highest)):
             result = batch.get(number) or PacketResult(sent_s, None, size)
+            if number < self._next:
+                result = result._replace(amends=True)
             sent_s, size = result.sent_s, result.size_bytes
             results.append(result)
         self._next = max(self._next, highest + 1)
