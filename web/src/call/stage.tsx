@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
 import type { CallView } from "../protocol.ts";
 import { newest } from "../still/receiver.ts";
-import { ShownStill, StillsOnTheWay } from "../still/shown.tsx";
+import { ShownStill, StillNotes } from "../still/shown.tsx";
 import { type StillsView, wantsViews } from "../still/stills.ts";
 import { Icon } from "../ui/icons.tsx";
 import { Bars, type Tone } from "../ui/parts.tsx";
@@ -101,7 +101,7 @@ export function Viewport(props: {
       {props.top}
       <Told name={givenName(name)} view={view} call={call} status={status} stills={stills} />
       {status !== "reconnecting" && <SideNotes name={givenName(name)} view={view} call={call} />}
-      {status === "connected" && <StillsOnTheWay coming={coming} sending={stills.sending} />}
+      {status === "connected" && <StillNotes shown={instead} coming={coming} sending={stills.sending} />}
       {status === "reconnecting" ? (
         props.children
       ) : (

@@ -12,16 +12,7 @@ export function Ago({ atMs }: { atMs: number }) {
 /** The newest still where the moving picture was. */
 export function ShownStill({ still, name }: { still: ReceivedStill; name: string }) {
   if (!still.url) return null;
-  return (
-    <>
-      <img class="vid" src={still.url} alt={words.still.alt(name)} data-testid="still" data-id={still.id} />
-      <p class="over tag-float">
-        <span class="tag solid s">
-          <Ago atMs={still.atMs} />
-        </span>
-      </p>
-    </>
-  );
+  return <img class="vid" src={still.url} alt={words.still.alt(name)} data-testid="still" data-id={still.id} />;
 }
 
 /** A bar with its words: how far a still is. */
@@ -41,9 +32,21 @@ export function percent(share: number): number {
   return Math.floor(share * 100);
 }
 
-/** Stills on their way, in both directions, as bars over the picture. */
-export function StillsOnTheWay({ coming, sending }: { coming: ReceivedStill | null; sending: number | null }) {
+/** How old the still in the window is, and those on their way in both directions. */
+export function StillNotes(props: {
+  shown: ReceivedStill | null;
+  coming: ReceivedStill | null;
+  sending: number | null;
+}) {
+  const { shown, coming, sending } = props;
   const lines: ComponentChildren[] = [];
+  if (shown) {
+    lines.push(
+      <span key="age" class="tag solid s" data-testid="still-age">
+        {words.still.photo} <Ago atMs={shown.atMs} />
+      </span>,
+    );
+  }
   if (coming && coming.share > 0) {
     const text = words.still.coming(percent(coming.share));
     lines.push(<Progress key="in" share={coming.share} text={text} testid="still-coming" />);

@@ -265,9 +265,10 @@ export const words: Words = {
   still: {
     alt: (name) => `Photo of ${name}`,
     ago: (s) => (s < 60 ? `${s} s ago` : `${Math.floor(s / 60)} min ago`),
-    coming: (percent) => `A photo is coming: ${percent} %`,
+    coming: (percent) => `Photo coming: ${percent} %`,
+    photo: "Photo,",
     first: "The voice goes on. Waiting for the first photo…",
-    views: "Photos from your camera are being sent.",
+    views: "Photos of you are being sent.",
     ask: "Ask photo",
     askLabel: "Ask for a sharp photo",
     askOriginal: "Ask for the original",
@@ -283,7 +284,7 @@ export const words: Words = {
       failed: () => "The photo did not work. Please try again.",
       arrived: (name) => `The photo from ${name} has arrived.`,
     },
-    sending: (percent) => `Sending photo: ${percent} %`,
+    sending: (percent) => `Sending photo: ${percent} %`,
     prompt: {
       title: (name) => `${name} asks for a sharp photo`,
       aim: "Hold what you want to show in front of the camera.",

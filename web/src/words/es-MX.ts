@@ -269,9 +269,10 @@ export const words = {
   still: {
     alt: (name: string) => `Foto de ${name}`,
     ago: (s: number) => (s < 60 ? `hace ${s} s` : `hace ${Math.floor(s / 60)} min`),
-    coming: (percent: number) => `Llega una foto: ${percent} %`,
+    coming: (percent: number) => `Llega foto: ${percent} %`,
+    photo: "Foto de",
     first: "La voz sigue. Esperando la primera foto…",
-    views: "Se envían fotos de su cámara.",
+    views: "Se envían fotos suyas.",
     ask: "Pedir foto",
     askLabel: "Pedir foto nítida",
     askOriginal: "Pedir original",
@@ -287,7 +288,7 @@ export const words = {
       failed: () => "No se pudo con la foto. Intente otra vez.",
       arrived: (name: string) => `Llegó la foto de ${name}.`,
     },
-    sending: (percent: number) => `Enviando foto: ${percent} %`,
+    sending: (percent: number) => `Enviando foto: ${percent} %`,
     prompt: {
       title: (name: string) => `${name} pide una foto nítida`,
       aim: "Ponga frente a la cámara lo que quiere mostrar.",
