@@ -22,8 +22,8 @@ from media.extension import read
 from media.keyframe import starts_keyframe
 from media.nack import VOICE_MAX_RTT_S
 from media.outlet import Outlet
-from media.rtp import RtpError, unwrap_rtx, wrap_rtx
-from media.sdp import RTX_OF
+from media.repair import repairs, since_keyframe
+from media.rtp import RtpError, unwrap_rtx
 from media.sockets import Address, MediaPort, TcpConnection, UdpAddress
 from media.srtp import MAX_PACKET, Srtp, SrtpError
 from media.streams import NOBODY, End, Path, Sink, Source
@@ -86,14 +86,6 @@ class Plane(Protocol):
 
 NOT_LOOKED_FOR = -1
 """Where a packet's transport number stands has not been looked for yet."""
-
-DOUBLE_REPAIR_LOSS = 0.10
-"""Above this loss a retransmission is sent twice: waiting another round trip for it costs a frozen picture."""
-
-REPLAY_PACKETS = 40
-"""What is replayed to who joins: more costs the receiver's link more than a keyframe does the sender's."""
-
-REPLAY_AGE_S = 3.0
 
 
 def _nothing() -> None:
@@ -446,30 +438,9 @@ class PythonPlane:
         self._send(end.path, protected, video=False)
 
     def resend(self, sink: Sink, sequences: tuple[int, ...], now_s: float) -> None:
-        """Send again those of the slot's packets that are kept and not on their way already (RFC 4588)."""
-        source = sink.source
-        if source is None or source.history is None:
-            return
-        rtt_s = sink.end.rtt_s
-        for wanted in sequences:
-            sequence = sink.rewriter.source_sequence(wanted)
-            if sequence is None:
-                continue
-            packet = source.history.resend(sequence, now_s, rtt_s, sink.number)
-            if packet is None:
-                continue
-            out = sink.rewriter.rewrite(packet, sequence, now_s)
-            rtx = RTX_OF.get(packet[1] & 0x7F)
-            if out is None:
-                continue
-            if not sink.video:
-                self._repair(sink, out, now_s)  # voice has no stream for retransmissions: it goes again as it was
-                continue
-            if rtx is None:
-                continue
-            for _ in range(2 if sink.fraction_lost > DOUBLE_REPAIR_LOSS else 1):
-                sink.rtx_sequence = (sink.rtx_sequence + 1) & 0xFFFF
-                self._repair(sink, wrap_rtx(out, sink.rtx_ssrc, rtx, sink.rtx_sequence), now_s)
+        """Send again those of the slot's packets that are kept and not on their way already."""
+        for packet in repairs(sink, sequences, now_s):
+            self._repair(sink, packet, now_s)
 
     def _repair(self, sink: Sink, packet: bytes, now_s: float) -> None:
         outlet = sink.end.outlet
@@ -480,22 +451,8 @@ class PythonPlane:
             sink.resent += 1
 
     def replay(self, sink: Sink, now_s: float) -> bool:
-        """Send a slot that has just begun its source's last keyframe and what followed.
-
-        So a joiner sees at once, and the sender's uplink is spared a keyframe. False if something of it is not kept, or
-        it would be too much or too old.
-        """
-        source = sink.source
-        if source is None or source.history is None or source.keyframe_sequence < 0:
-            return False
-        first = source.keyframe_sequence
-        count = (source.reception.highest - first & 0xFFFF) + 1
-        if count > REPLAY_PACKETS or now_s - source.keyframe_s > REPLAY_AGE_S:
-            return False
-        kept = [source.history.get(first + index & 0xFFFF) for index in range(count)]
-        packets = [packet for packet in kept if packet is not None]
-        if len(packets) < count:
-            return False
-        for index, packet in enumerate(packets):
-            self._forward_to(sink, packet, first + index & 0xFFFF, now_s)
-        return True
+        """Send a slot that has just begun its source's last keyframe and what followed; false if that is not kept."""
+        kept = since_keyframe(sink.source, now_s)
+        for packet in kept:
+            self._forward_to(sink, packet, packet[2] << 8 | packet[3], now_s)
+        return bool(kept)
