@@ -262,7 +262,7 @@ class FakeStore {
       this.wants.push(`${id} ${offset}`);
       await Promise.resolve();
       const bytes = this.has.get(id);
-      if (!bytes) return { ok: false, error: { code: "bad_request", message: "", retry_ms: null } };
+      if (!bytes) return { ok: false, error: { code: "stale", message: "", retry_ms: null } };
       // As browsers hand it over: an ArrayBuffer.
       return { ok: true, id, offset, data: bytes.slice(offset, offset + 1_000).buffer };
     }) as never,

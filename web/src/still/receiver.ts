@@ -119,8 +119,8 @@ export class StillReceiver {
     });
     if (this.entries.get(id) !== entry) return true;
     if (!answer.ok) {
-      // Not there any more: a server that started anew has none of the visit's pictures.
-      if (answer.error.code === "not_allowed" || answer.error.code === "bad_request") this.remove(id);
+      // Not there any more: the oldest goes when there are too many.
+      if (answer.error.code === "stale") this.remove(id);
       return false;
     }
     // Browsers hand binary over as ArrayBuffer, whatever the type says.
