@@ -284,7 +284,12 @@ class Page:
     async def connect_with(self, auth: object) -> Page:
         """Connect with this `auth`."""
         await self.client.connect(
-            self.url, namespaces=[self.namespace], auth=auth, socketio_path="/live/", transports=["websocket"]
+            self.url,
+            namespaces=[self.namespace],
+            auth=auth,
+            socketio_path="/live/",
+            transports=["websocket"],
+            wait_timeout=WITHIN_S,
         )
         self.is_connected = True
         return self
