@@ -1,7 +1,8 @@
-"""`python -m bench.links run | table | judge | report`: the call that survives, on bad links, measured.
+"""`python -m bench.links run | table | again | judge | report`: the call that survives, on bad links, measured.
 
 run     one call: --server puente --patient edge-2g --seed 1 --secs 25 --json out.json
 table   all cells that are not there yet, or were not valid, then their table and the goals
+again   the cells that are there, analysed anew from what was kept of their calls (after a change of the analysis)
 judge   the goals by the cells that are there
 report  docs/links.md and its plots, by the cells that are there
 
@@ -11,6 +12,8 @@ Exit codes: 0 all goals are met, 1 one is not (or was not measured), 2 it could 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import pickle
 import signal
 import sys
 from collections.abc import Sequence
@@ -58,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--json", type=Path, help="also keep the cell in this file")
         else:
             sub.add_argument("--seeds", type=int, default=1, help="how many")
-    for name in ("table", "judge", "report"):
+    for name in ("table", "again", "judge", "report"):
         sub = subs.choices[name] if name in subs.choices else subs.add_parser(name)
         sub.add_argument("--servers", type=_words, default=[OURS, *BESIDE])
         sub.add_argument("--links", type=_words, default=list(LINKS))
@@ -90,8 +93,30 @@ def _verdicts(verdicts: Sequence[Verdict]) -> int:
     return 1 if missed or not verdicts else 0
 
 
+def _measure(plan: Plan) -> Cell:
+    """Make a call, keep all that was taken of it (some 20 MB), and analyse it."""
+    taken = take(plan)
+    with plan.raw.open("wb") as file:
+        pickle.dump(taken, file)
+    return cell(taken)
+
+
+def _again(wanted: argparse.Namespace) -> int:
+    for kept in (each for some in _cells(wanted).values() for each in some):
+        plan = Plan(kept.server, kept.link, seed=kept.seed)
+        if not plan.raw.exists():
+            print(f"{plan.name}: nothing was kept of the call", file=sys.stderr)
+            continue
+        with plan.raw.open("rb") as file:
+            found = cell(pickle.load(file))  # our own file
+        found = dataclasses.replace(found, at=kept.at, revision=kept.revision)
+        found.write(wanted.results / f"{plan.name}.json")
+        _show(found)
+    return _judge(wanted)
+
+
 def _run(wanted: argparse.Namespace) -> int:
-    found = cell(take(_plan(wanted, wanted.server, wanted.patient, wanted.seed)))
+    found = _measure(_plan(wanted, wanted.server, wanted.patient, wanted.seed))
     _show(found)
     if wanted.json:
         found.write(wanted.json)
@@ -120,7 +145,7 @@ def _measure_missing(wanted: argparse.Namespace) -> None:
                     continue
                 for _ in range(TRIES):
                     try:
-                        found = cell(take(plan))
+                        found = _measure(plan)
                     except (Unfit, LinkError) as error:
                         print(f"{plan.name}: not measured: {error}", file=sys.stderr, flush=True)
                         continue
@@ -164,6 +189,8 @@ def main() -> int:
             case "table":
                 _measure_missing(wanted)
                 return _judge(wanted)
+            case "again":
+                return _again(wanted)
             case "judge":
                 return _judge(wanted)
             case _:

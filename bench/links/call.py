@@ -84,6 +84,11 @@ class Plan:
         """For logs, screenshots and the server's data."""
         return RESULTS / "links" / "logs" / self.name
 
+    @property
+    def raw(self) -> Path:
+        """Where what the call gave is kept, for another analysis."""
+        return self.folder / "raw.pickle"
+
     def patient(self) -> Profile:
         """The patient's link."""
         return profile(self.link).changed(self.change)

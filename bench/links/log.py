@@ -13,8 +13,9 @@ from scipy.signal import resample_poly
 from bench.links.assets import SPEECH_RATE, Sound
 
 Row = list[Any]
-HOLE_MS = 40
-"""Chunks that are all later than all before by this much: samples between are missing (a paused track)."""
+HOLE_MS = 30
+"""When all chunks for a while are later than the earliest before by this much, samples between are missing: a track was
+paused, or a busy machine skipped some again and again."""
 CHUNKS = 150
 """How many before and after are looked at, 1.5 s: a page that stood still delivers late, and then catches up."""
 
@@ -65,11 +66,16 @@ class Track:
 
 def _holes(behind: NDArray[np.float64]) -> list[int]:
     """Chunks that come after missing samples, by how far the wall clock is ahead of the samples' at each."""
-    padded = np.concatenate([np.full(CHUNKS, np.inf), behind, np.full(CHUNKS, np.inf)])
+    padded = np.concatenate([behind, np.full(CHUNKS, np.inf)])
     earliest = np.lib.stride_tricks.sliding_window_view(padded, CHUNKS).min(axis=1)
-    before, after = earliest[: len(behind)], earliest[CHUNKS : CHUNKS + len(behind)]
-    late = np.isfinite(before) & (after - before > HOLE_MS)
-    return [int(i) for i in np.flatnonzero(late) if not late[i - 1]]
+    found: list[int] = []
+    base = float(earliest[0])
+    for i, coming in enumerate(earliest[: len(behind)].tolist()):
+        if coming - base > HOLE_MS:
+            found.append(i)
+            base = coming
+        base = min(base, coming)
+    return found
 
 
 def _at_16k(sound: Sound, rate: int) -> Sound:

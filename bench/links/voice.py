@@ -19,6 +19,8 @@ SEARCHED_S = 14
 """Of the capture, to find where in the file the speaker is."""
 FOUND = 0.2
 PHRASE_FOUND = 0.3
+SLIP = SPEECH_RATE * 3 // 2
+"""A fake microphone that had to wait for the CPU goes on where it was: from one phrase to the next by this at most."""
 FRAME_MS = 20
 FRAME = SPEECH_RATE * FRAME_MS // 1000
 SPEECH_DB, GONE_DB, SILENCE_DB = -45.0, 25.0, -50.0
@@ -82,15 +84,15 @@ def _phrases(reference: Reference, offset: int, said: Sound, heard: Sound, behin
     found = _Heard()
     turn = len(reference.sound)
     first, last = int((LEAD_MS - 500) * PER_MS), int((LEAD_MS + window_s * 1000) * PER_MS)
-    drift = 0  # a fake microphone's clock is not quite the wall's
+    drift = 0
     missing = _Missing(found)
     for repeat in range(-1, 2 + len(said) // turn):
         for begin, end in reference.phrases:
             at, length = repeat * turn - offset + begin + drift, end - begin
             if at < first or at + length > last:
                 continue
-            margin = max(0, at - SPEECH_RATE // 2)
-            shift, peak = find(reference.sound[begin:end], said[margin : at + length + SPEECH_RATE // 2])
+            margin = max(0, at - SLIP)
+            shift, peak = find(reference.sound[begin:end], said[margin : at + length + SLIP])
             if peak > PHRASE_FOUND:
                 drift += margin + shift - at
                 at = margin + shift

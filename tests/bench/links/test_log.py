@@ -55,6 +55,35 @@ def test_a_hole_in_the_samples_does_not_move_what_follows() -> None:
     assert loud[int(9.1 * SPEECH_RATE) :].mean() < 0.05
 
 
+def test_samples_that_go_missing_bit_by_bit_do_not_add_up() -> None:
+    """A busy machine that skips 10 ms of every 500 moves no sound by more than what a hole is known by."""
+    log = Log()
+    sound = np.zeros(20 * RATE, np.int16)
+    sound[::RATE] = 30_000  # a click each second
+    whole = drained(1, sound + 1, begin_ms=0, late_ms=0)
+    track = whole["audio"][0]
+    pcm = np.frombuffer(base64.b64decode(track["pcm"]), "<i2").reshape(-1, CHUNK)
+    kept = [i for i in range(len(pcm)) if i % 50 != 25]
+    track["chunks"] = [track["chunks"][i] for i in kept]
+    track["pcm"] = base64.b64encode(pcm[kept].tobytes()).decode()
+    log.add(whole)
+    clicks = np.flatnonzero(np.abs(log.sound("heard", 0, 21_000)) > 0.1) / SPEECH_RATE
+    assert len({round(at) for at in clicks}) == 20
+    assert max(abs(at - round(at)) for at in clicks) < 0.045
+
+
+def test_a_page_that_stands_still_moves_nothing() -> None:
+    """Chunks that come 2 s late, and then all at once, are in their places."""
+    log = Log()
+    whole = drained(1, tone(8), begin_ms=0)
+    for chunk in whole["audio"][0]["chunks"]:
+        chunk[0] = 5000.0 if 3000 <= chunk[0] < 5000 else chunk[0]
+    log.add(whole)
+    loud = np.abs(log.sound("heard", 0, 10_000)) > 0.1
+    assert loud[: 8 * SPEECH_RATE].mean() > 0.8
+    assert not loud[int(8.05 * SPEECH_RATE) :].any()
+
+
 def test_tracks_of_a_side_are_laid_over_each_other() -> None:
     """A replaced connection brings a new track; the other side's is not mixed in."""
     log = Log()
