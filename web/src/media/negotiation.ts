@@ -13,6 +13,11 @@ export class Negotiation {
 
   constructor(private readonly connection: RTCPeerConnection) {}
 
+  /** There is an offer whose copies can be answered. */
+  get described(): boolean {
+    return this.offer !== null && this.connection.signalingState === "stable";
+  }
+
   /** Answers an offer of the server's; returns what is to be sent to it. */
   async answer(offer: string, shape: OfferShape): Promise<string> {
     this.offer = offer;

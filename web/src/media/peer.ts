@@ -266,9 +266,8 @@ export class Peer {
   /** Brings voice and picture in line with the limits. */
   private settle(): void {
     const wanted = this.wantedVideo();
-    // A picture that begins goes where the browser's own control thinks it can, so that is set right before.
-    if (wanted && !this.shown) this.startBps = startBps(wanted, this.limits.voice, null, this.outBps);
-    else if (JSON.stringify(wanted) !== JSON.stringify(this.shown)) {
+    // A picture that begins waits for its description; one that goes on or ends does not.
+    if (this.shown && JSON.stringify(wanted) !== JSON.stringify(this.shown)) {
       this.shown = wanted;
       void this.apply();
     }
@@ -277,15 +276,19 @@ export class Peer {
 
   private async reshape(): Promise<void> {
     const { negotiation } = this;
-    const { voice } = this.limits;
-    await negotiation?.reshape({ voice, startBps: this.startBps });
+    if (!negotiation?.described) return;
     const wanted = this.wantedVideo();
-    if (negotiation !== this.negotiation || !wanted || this.shown) return;
-    // Said once and taken back, or each change of the codec would set the estimate to it again: measured, 2.4 Mbit/s
-    // fell to the 100 kbit/s of the beginning. And before the codec is chosen, since a description that changes its
-    // parameters takes the choice back.
-    this.startBps = null;
-    await negotiation?.reshape({ voice, startBps: null });
+    const begins = wanted !== null && this.shown === null;
+    if (begins) {
+      // Said once and taken back, or each change of the codec would set the estimate to it again: measured, 2.4 Mbit/s
+      // fell to the 100 kbit/s of the beginning. And before the codec is chosen, since a description that changes its
+      // parameters takes the choice back.
+      const start = startBps(wanted, this.limits.voice, null, this.outBps);
+      if (start !== null) await negotiation.reshape({ voice: this.limits.voice, startBps: start });
+      this.startBps = null;
+    }
+    await negotiation.reshape({ voice: this.limits.voice, startBps: this.startBps });
+    if (!begins || negotiation !== this.negotiation) return;
     this.shown = this.wantedVideo();
     void this.apply();
   }
