@@ -17,7 +17,7 @@ from engineio import packet
 from media.control import AudioShape
 from signaling.outqueue import MAX_WAITING_BYTES
 from signaling.protocol import AudioView, LimitsView, QueuePlace
-from signaling.sockets import UNSENT_BYTES, WRITE_BUFFER_BYTES
+from signaling.wire import UNSENT_BYTES, WRITE_BUFFER_BYTES
 from tests.signaling.conftest import Live
 from tests.signaling.live_fakes import CONSENT
 from tests.signaling.test_live_calls import in_call, waiting
