@@ -277,7 +277,7 @@ export class Seat {
     const { micOn, voiceOnly } = this.choices;
     if (audio) audio.enabled = micOn;
     this.peer.setTracks(audio, video);
-    this.peer.setSending(this.onAir, this.onAir && this.wantsVideo);
+    this.peer.setSending(this.onAir, this.onAir && video !== null && this.wantsVideo);
     // Before the devices were tried there is nothing to tell.
     if (audio || problem)
       this.tell({ microphone: micOn && audio !== null, camera: video !== null, voice_only: voiceOnly });
@@ -293,9 +293,15 @@ export class Seat {
     });
   }
 
-  /** There is a camera, and nobody has chosen voice only. */
+  /**
+   * A picture is to be sent, by the choices of both and as far as there is a camera. One that is still being opened
+   * counts: after a reload its absence is no choice, and a rung given up is slow to come back.
+   */
   private get wantsVideo(): boolean {
-    return !this.choices.voiceOnly && !this.otherMedia?.voice_only && this.devices.view.video !== null;
+    const { audio, video, opening, problem } = this.devices.view;
+    const untried = opening || (!audio && !problem);
+    if (this.choices.voiceOnly || this.otherMedia?.voice_only) return false;
+    return video !== null || (this.choices.cameraOn && untried);
   }
 
   /** A moving picture of the other side should be there. */
