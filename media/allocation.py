@@ -1,8 +1,8 @@
 """Whom a thin downlink shows: the division of one receiver's link among those it hears and sees.
 
 All voices come first. What is left is split among the pictures as long as each gets a small one; below that the person
-who speaks is shown and the others are heard only. And a sender whose picture others can take is not held down by the
-poorest of them: that one does without.
+who speaks is shown and the others are heard only. And a sender whose picture others can take is not held down by one
+who can take none: that one does without.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ SPEAKER_EVERY_S = 5.0
 """Least time between two changes of who is shown; each costs a keyframe on a link that has no room for it."""
 SPLIT_MARGIN = 1.2
 """Pictures of all come back only with so much more than they need."""
-SPARED_RUNGS = 2
-"""A receiver this many rungs poorer than the best one does without the picture instead of holding it down."""
+LEAST_RUNG = 3
+"""A receiver whose link has not even room for the smallest picture does without, instead of holding the others down."""
 
 REPEAT_FROM = 0.10
 """Below, RED alone is enough: at 10 % loss a pair of packets is lost once in a hundred."""
@@ -117,10 +117,11 @@ def _usable_bps(sender: Sender, rest_bps: int) -> int:
 
 
 def spared(rooms_bps: Mapping[str, int], spared_before: frozenset[str]) -> frozenset[str]:
-    """Return the receivers that get no picture, so that the others get a better one.
+    """Return the receivers that get no picture, so that the others get one.
 
-    `rooms_bps` is each receiver's room for this sender's picture. One is spared when the best of the others can take
-    `SPARED_RUNGS` more, and comes back when it is nearer than that with a margin. With one receiver nobody is.
+    `rooms_bps` is each receiver's room for this sender's picture. One without room for the smallest is spared while
+    another has it, and comes back with a margin. With one receiver nobody is. A receiver who can be shown a small
+    picture is: there is one encoding for all, and that the patient sees the nurse at all goes before its size.
     """
     if len(rooms_bps) < 2:
         return frozenset()
@@ -128,7 +129,7 @@ def spared(rooms_bps: Mapping[str, int], spared_before: frozenset[str]) -> froze
     out = set()
     for key, room_bps in rooms_bps.items():
         own = highest_entered(room_bps) if key in spared_before else highest_kept(room_bps)
-        if best - own >= SPARED_RUNGS:
+        if own < LEAST_RUNG <= best:
             out.add(key)
     return frozenset(out)
 

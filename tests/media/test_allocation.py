@@ -73,13 +73,14 @@ def test_all_come_back_only_with_a_margin() -> None:
     assert [count(rate_bps) for rate_bps in (100_000, 90_000, 100_000, 125_000, 100_000)] == [2, 1, 1, 2, 2]
 
 
-def test_poorest_receiver_does_not_hold_the_others_down() -> None:
-    """Two rungs poorer than the best it does without the picture, and comes back with a margin."""
-    paused = spared({"rich": 400_000, "poor": 20_000}, frozenset())
+def test_who_can_be_shown_nothing_does_not_hold_the_others_down() -> None:
+    """Without room for the smallest picture a receiver does without, and comes back with a margin."""
+    paused = spared({"rich": 400_000, "poor": 8_000}, frozenset())
     assert paused == {"poor"}
-    assert spared({"rich": 400_000, "poor": 40_000}, paused) == {"poor"}
-    assert spared({"rich": 400_000, "poor": 55_000}, paused) == frozenset()
-    assert spared({"rich": 400_000, "near": 40_000}, frozenset()) == frozenset()
+    assert spared({"rich": 400_000, "poor": 17_000}, paused) == {"poor"}
+    assert spared({"rich": 400_000, "poor": 25_000}, paused) == frozenset()
+    assert spared({"rich": 400_000, "small": 20_000}, frozenset()) == frozenset()
+    assert spared({"none": 5_000, "neither": 5_000}, frozenset()) == frozenset()
     assert spared({"alone": 0}, frozenset({"alone"})) == frozenset()
 
 

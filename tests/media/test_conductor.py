@@ -32,6 +32,7 @@ async def talk(*clients: CountingClient, packets: int, gap_s: float = 0.02, firs
 async def test_what_leaves_is_numbered_in_one_sequence(relay: Relay) -> None:
     """Voice, picture and padding to a leg share its numbers, without a gap; the sender's own are not passed on."""
     a, b = await counting(relay, "a"), await counting(relay, "b")
+    await until(lambda: relay.legs["b"].downlink.known)
     a.number = 40_000
     await talk(a, packets=20)
     await until(lambda: len(b.media) >= 40)
@@ -154,7 +155,8 @@ async def test_a_thin_downlink_shows_who_speaks(relay: Relay, monkeypatch: pytes
     monkeypatch.setattr(Downlink, "rate_bps", property(lambda one: 90_000 if one is leg.downlink else own(one)))
     shown: dict[str, bool] = {}
     number = 1
-    async with asyncio.timeout(15):
+    await until(lambda: all(leg.downlink.known for leg in relay.legs.values()))
+    async with asyncio.timeout(30):
         while shown != {"b": False, "c": True}:
             await talk(b, c, packets=1, first=number)
             number += 1

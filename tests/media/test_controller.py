@@ -299,8 +299,8 @@ def test_deferred_only_after_ten_seconds_without_room_for_a_voice() -> None:
 
 
 def test_poorest_of_three_is_heard_only() -> None:
-    """One receiver on a thin link does not take the picture from the other."""
-    decision = Given(GOOD, GOOD, way(60)).run(20)
+    """One receiver whose link has no room for a picture does not take it from the other."""
+    decision = Given(GOOD, GOOD, way(34)).run(20)
     assert decision.limits.rung == 5
     assert decision.paused == {"1"}
 
