@@ -22,7 +22,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from signaling import protocol
+from signaling import protocol, protocol_media
 from signaling.protocol import CLIENT_EVENTS, MAX_MESSAGE_BYTES, PROTOCOL_VERSION, SERVER_EVENTS, ClientEvent
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,9 +49,22 @@ LIFE_OF_A_CONNECTION = """\
    goes on.
 8. **`replaced`**: the same person has connected from another page. Stop; do not connect again by yourself.
 9. **`closing`**: this process is going down. Connect again after `retry_ms`; media is not touched.
-10. **Versions.** `v` in the `auth` object is the version of this document. Clients ignore fields and events of the
+10. **What to send.** `limits` (and `call.sends`) says how voice and picture are to be encoded now, and why;
+   `peer.receives` (and `call.receives`) what the other side sends. A page obeys at once and answers nothing. Its own
+   sight of its media goes up in `link.media`, of which one each 2 s is used.
+11. **Stills** go in pieces: `still.begin`, then `still.part` with binary `data`, each sent when the one before is
+   acknowledged, from the `offset` of the acknowledgement. After a reconnect `still.begin` with the same id says from
+   where to go on. The other side hears `still` at the beginning, at each quarter and at the end, finds `call.stills` in
+   its snapshots, and fetches pieces with `still.want`. Of each side three stills and 6 MB are kept, the oldest goes
+   first; a still that is no more is `stale`. All end with the visit. No other event may carry binary data.
+12. **Versions.** `v` in the `auth` object is the version of this document. Clients ignore fields and events of the
     server that they do not know; the server refuses fields and events that it does not know.
 """
+
+
+def source_of_the_protocol() -> str:
+    """The text of the modules in which the protocol is written down."""
+    return inspect.getsource(protocol_media) + inspect.getsource(protocol)
 
 
 class Notes:
@@ -117,10 +130,9 @@ SENT_BY_SERVER = _reach(
         *(model for events in SERVER_EVENTS.values() for model in events.values()),
     ]
 )
-MODELS = [
-    model for model in vars(protocol).values() if isinstance(model, type) and model in SENT_BY_CLIENTS | SENT_BY_SERVER
-]
-LITERALS = {name: value for name, value in vars(protocol).items() if get_origin(value) is Literal and name[0].isupper()}
+NAMES = {**vars(protocol_media), **vars(protocol)}
+MODELS = [model for model in NAMES.values() if isinstance(model, type) and model in SENT_BY_CLIENTS | SENT_BY_SERVER]
+LITERALS = {name: value for name, value in NAMES.items() if get_origin(value) is Literal and name[0].isupper()}
 
 
 def _optional(model: type[BaseModel], info: FieldInfo) -> bool:
@@ -169,7 +181,7 @@ def _comment(text: str, indent: str = "") -> list[str]:
 def typescript(notes: Notes) -> str:
     """The text of `web/src/protocol.ts`."""
     out = [
-        "// Written by `python -m signaling.describe` from signaling/protocol.py. Do not edit.",
+        "// Written by `python -m signaling.describe` from signaling/protocol*.py. Do not edit.",
         "",
         f"export const PROTOCOL_VERSION = {PROTOCOL_VERSION};",
         *_comment(notes.names["MAX_MESSAGE_BYTES"]),
@@ -280,7 +292,7 @@ def markdown(notes: Notes) -> str:
     out = [
         "# The live protocol",
         "",
-        "Written by `python -m signaling.describe` from `signaling/protocol.py`; do not edit. Version "
+        "Written by `python -m signaling.describe` from `signaling/protocol*.py`; do not edit. Version "
         f"{PROTOCOL_VERSION}. {title}",
         "",
         rules,
@@ -325,7 +337,7 @@ def markdown(notes: Notes) -> str:
 
 def descriptions() -> dict[Path, str]:
     """The files and what they are to contain."""
-    notes = Notes(inspect.getsource(protocol))
+    notes = Notes(source_of_the_protocol())
     return {MARKDOWN_PATH: markdown(notes), TYPESCRIPT_PATH: typescript(notes)}
 
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from signaling.metrics import EVENT_SECONDS, EVENTS
-from signaling.protocol import CLIENT_EVENTS, ErrorCode, Model, Ok
+from signaling.model import Model
+from signaling.protocol import CLIENT_EVENTS, ErrorCode, Ok
 from signaling.refusal import Refusal
 from signaling.sessions import Session, Sessions
 

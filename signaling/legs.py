@@ -26,7 +26,8 @@ from signaling.link import client_report_of
 from signaling.metrics import RELAY
 from signaling.pairing import Call, LegMedia, Pairing, Side
 from signaling.ports import Relay
-from signaling.protocol import LegAnswer, LegOfferAck, LegRestart, LegView, MediaReport, SlotView
+from signaling.protocol import LegAnswer, LegOfferAck, LegRestart, LegView, SlotView
+from signaling.protocol_media import MediaReport
 from signaling.records import Visit
 from signaling.refusal import Refusal
 from signaling.sessions import HeldLeg, Session, Sessions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from media.control import ClientReport, Limits, LinkMeasure
-from signaling.protocol import LimitsView, LinkTestView, MediaReport, Verdict
+from signaling.protocol_media import LimitsView, LinkTestView, MediaReport, Verdict
 
 VIDEO_RUNG, VOICE_RUNG = 3, 1
 """The least rung of both directions with which a visit is one by video, or by voice (design §3)."""

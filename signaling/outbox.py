@@ -8,9 +8,11 @@ from typing import cast
 from redis.asyncio import Redis
 
 from signaling.metrics import LOOP_FAILURES
+from signaling.model import Model
 from signaling.pairing import Side
 from signaling.presence import Presence
-from signaling.protocol import Model, Peer, StillAsked
+from signaling.protocol import Peer
+from signaling.protocol_media import StillAsked
 from signaling.records import chat_line, sending, still
 from signaling.refresh import Refresh
 from signaling.sessions import Sessions

@@ -6,7 +6,7 @@ one that would take gigabytes to show, is kept from the other side.
 
 from __future__ import annotations
 
-from signaling.protocol import StillType
+from signaling.protocol_media import StillType
 
 MAX_SIDE = 8192
 """Pixels; as large as cameras of phones make them, and what a still may be announced with."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from media.control import Whose, Why
-from signaling.protocol import PatientState, StaffState, StillKind, StillType
+from signaling.protocol import PatientState, StaffState
+from signaling.protocol_media import StillKind, StillType
 from signaling.values import pairs, whole, whole_or_none
 
 SIDES: dict[str, Literal["patient", "nurse"]] = {"p": "patient", "n": "nurse"}

@@ -12,7 +12,7 @@ from signaling.loops import Loops
 from signaling.metrics import RELAY_EVENTS
 from signaling.pairing import Pairing
 from signaling.ports import Relay
-from signaling.protocol import LinkTestView
+from signaling.protocol_media import LinkTestView
 from signaling.refresh import Refresh
 from signaling.reports import Reports, call_report
 from signaling.sessions import HeldLeg, Session, Sessions

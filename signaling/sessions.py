@@ -11,7 +11,8 @@ from media.control import LegOffer
 from signaling.limits import Bucket
 from signaling.pairing import Side
 from signaling.ports import Person
-from signaling.protocol import ClientEvent, IceServer, QueuePlace, SlotView
+from signaling.protocol import ClientEvent, QueuePlace, SlotView
+from signaling.protocol_media import IceServer
 from signaling.records import Queue, Visit
 
 NAMESPACES: dict[str, Side] = {"/patient": "p", "/staff": "n"}

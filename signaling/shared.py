@@ -10,7 +10,8 @@ from signaling.dispatch import Handler
 from signaling.legs import Legs
 from signaling.loops import Loops
 from signaling.pairing import Pairing
-from signaling.protocol import ChatSend, LegAnswer, LegOfferAck, LegRenew, LegRestart, LinkReport, MediaState
+from signaling.protocol import ChatSend, LegAnswer, LegOfferAck, LegRenew, LegRestart
+from signaling.protocol_media import LinkReport, MediaState
 from signaling.refresh import Refresh
 from signaling.refusal import Refusal
 from signaling.sessions import Session

@@ -13,22 +13,18 @@ from signaling.protocol import (
     Ended,
     Interruption,
     LegView,
-    LimitsView,
-    LinkTestView,
-    MediaState,
     OfferCard,
     PatientCard,
     PatientSnapshot,
     QueuePlace,
     QueueView,
-    RungView,
     SlotView,
     StaffCard,
     StaffSnapshot,
-    StillView,
     WaitingEntry,
     WrapupView,
 )
+from signaling.protocol_media import LimitsView, LinkTestView, MediaState, RungView, StillView
 from signaling.records import Interrupted, Line, NurseView, PatientView, Queue, Sending, Still, Visit
 
 MIRRORED: dict[Whose, Whose] = {"own": "other", "other": "own", "none": "none"}

@@ -22,8 +22,9 @@ from engineio.async_drivers import aiohttp as driver
 from socketio import packet
 
 from signaling.metrics import DROPPED, LOOP_FAILURES, SENT
+from signaling.model import Model
 from signaling.outqueue import OutQueue
-from signaling.protocol import MAX_MESSAGE_BYTES, ErrorBody, Model
+from signaling.protocol import MAX_MESSAGE_BYTES, ErrorBody
 from signaling.refusal import Refusal
 from signaling.wire import CLOSE_TIMEOUT_S, BoundedPacket, BoundedWebSocket
 

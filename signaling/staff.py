@@ -6,16 +6,7 @@ from signaling.dispatch import Handler
 from signaling.pairing import Pairing
 from signaling.ports import VisitJournal
 from signaling.presence import Doors
-from signaling.protocol import (
-    Available,
-    Break,
-    CallEnd,
-    OfferAccept,
-    OfferDecline,
-    OffShift,
-    WrapupDone,
-    WrapupExtend,
-)
+from signaling.protocol import Available, Break, CallEnd, OfferAccept, OfferDecline, OffShift, WrapupDone, WrapupExtend
 from signaling.refresh import Refresh
 from signaling.refusal import Refusal
 from signaling.sessions import Session

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from signaling.dispatch import Handler
 from signaling.pictures import type_of
-from signaling.protocol import StillAck, StillAsk, StillBegin, StillData, StillPart, StillWant
+from signaling.protocol_media import StillAck, StillAsk, StillBegin, StillData, StillPart, StillWant
 from signaling.refusal import Refusal
 from signaling.script import Script
 from signaling.sessions import Session

@@ -17,13 +17,14 @@ from signaling.journal import JournalFeed
 from signaling.legs import Legs
 from signaling.line import EVERY_S, Line
 from signaling.loops import Loops
+from signaling.model import Model
 from signaling.outbox import BLOCK_S, Outbox
 from signaling.pairing import Pairing, server_clock
 from signaling.patients import Patients
 from signaling.people import People
 from signaling.ports import Directory, Relay, VisitJournal
 from signaling.presence import Doors, Presence
-from signaling.protocol import CLIENT_EVENTS, Closing, Model
+from signaling.protocol import CLIENT_EVENTS, Closing
 from signaling.refresh import Refresh
 from signaling.relay_events import RelayEvents
 from signaling.reports import Reports

@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 
-from signaling.protocol import IceServer
+from signaling.protocol_media import IceServer
 
 
 class Turn:

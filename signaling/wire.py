@@ -15,7 +15,7 @@ from socketio import packet
 
 from signaling.limits import Bucket
 from signaling.metrics import DROPPED
-from signaling.protocol import MAX_STILL_PART_BYTES
+from signaling.protocol_media import MAX_STILL_PART_BYTES
 
 WRITE_BUFFER_BYTES = 4096
 """aiohttp's 256 KiB are a minute of a 64 kbit/s link in which everything new waits behind what is old."""

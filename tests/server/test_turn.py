@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from signaling.protocol import IceServer
+from signaling.protocol_media import IceServer
 from signaling.turn import Turn
 from tests.coturn import PEER, SECRET, Coturn, running
 from tests.server.test_cli import puente

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import typing
 
 import pytest
@@ -29,7 +28,7 @@ def test_check_reports_drift(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: 
 
 def test_every_event_and_error_is_described() -> None:
     """Each event and each error code has a line of its own with words in it."""
-    notes = describe.Notes(inspect.getsource(protocol))
+    notes = describe.Notes(describe.source_of_the_protocol())
     text = describe.markdown(notes)
     for events in (*protocol.CLIENT_EVENTS.values(), *protocol.SERVER_EVENTS.values()):
         assert all(f"| `{name}` |" in text for name in events)
@@ -39,7 +38,7 @@ def test_every_event_and_error_is_described() -> None:
 
 def test_server_fields_are_always_there_and_client_defaults_may_be_left_out() -> None:
     """A page can rely on every field the server sends, and leave out what has a default."""
-    text = describe.typescript(describe.Notes(inspect.getsource(protocol)))
+    text = describe.typescript(describe.Notes(describe.source_of_the_protocol()))
     assert "  retry_ms: number | null;" in text
     assert "  reason?: string;" in text
     assert "  voice_only: boolean;" in text

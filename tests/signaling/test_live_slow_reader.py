@@ -16,7 +16,8 @@ from engineio import packet
 
 from media.control import AudioShape
 from signaling.outqueue import MAX_WAITING_BYTES
-from signaling.protocol import AudioView, LimitsView, QueuePlace
+from signaling.protocol import QueuePlace
+from signaling.protocol_media import AudioView, LimitsView
 from signaling.wire import UNSENT_BYTES, WRITE_BUFFER_BYTES
 from tests.signaling.conftest import Live
 from tests.signaling.live_fakes import CONSENT

@@ -1,4 +1,4 @@
-// Written by `python -m signaling.describe` from signaling/protocol.py. Do not edit.
+// Written by `python -m signaling.describe` from signaling/protocol*.py. Do not edit.
 
 export const PROTOCOL_VERSION = 1;
 /** An SDP answer is at most 32 KB; nothing a page sends is larger. Longer ones close the socket. */
@@ -81,82 +81,10 @@ export type StaffState =
   | "gone"
   | "away";
 
-/** Why a request was refused. `message` is for developers, in English; pages choose their words by `code`. */
-export interface ErrorBody {
-  code: ErrorCode;
-  message: string;
-  retry_ms: number | null;
-}
-
-/** Acknowledgement of a request that changed nothing. */
-export interface Refused {
-  ok: false;
-  error: ErrorBody;
-}
-
-/** Acknowledgement of a request that had its effect (now or already before). */
-export interface Ok {
-  ok: true;
-}
-
-/** The `auth` object of the Socket.IO connect. */
-export interface ConnectAuth {
-  v: 1;
-  ticket: string;
-  /** Highest snapshot sequence seen, 0 at first. */
-  seq?: number;
-  /** Leg whose RTCPeerConnection this page still holds; null after a page load. */
-  leg?: string | null;
-}
-
-/** Which notice was accepted, in which language, when (client's clock, Unix ms). */
-export interface Consent {
-  version: string;
-  language: string;
-  accepted_at_ms: number;
-}
-
-/** Enter the waiting room. Joining twice is joining once. */
-export interface Join {
-  reason?: string;
-  languages?: string[];
-  skill?: string;
-  consent: Consent;
-}
-
-/** Give up the place in line, or say that one will not come back to the visit. */
-export type Leave = Record<string, never>;
-
-/** Leave the call for now: the seat is held and the visit stays open. `leg.renew` or `join` comes back. */
-export interface Away {
-  generation: number;
-}
-
 /** What this device's link carried in its last visit on the same network, in bit/s. */
 export interface LinkMemory {
   up_bps: number;
   down_bps: number;
-}
-
-/** The browser's answer to the offer of the snapshot. */
-export interface LegAnswer {
-  leg: string;
-  epoch: number;
-  restart: number;
-  sdp: string;
-  memory?: LinkMemory | null;
-}
-
-/** Ask for an ICE restart of a leg (the network changed). Answered by `LegOfferAck`. */
-export interface LegRestart {
-  leg: string;
-  epoch: number;
-}
-
-/** Ask for a new leg: the old RTCPeerConnection is beyond repair. The offer comes with the next snapshot. */
-export interface LegRenew {
-  /** The leg given up, so that asking twice gives one new leg. */
-  leg?: string | null;
 }
 
 /** As RTCIceServer. */
@@ -164,17 +92,6 @@ export interface IceServer {
   urls: string[];
   username: string;
   credential: string;
-}
-
-/** An offer as an acknowledgement. */
-export interface LegOfferAck {
-  ok: true;
-  leg: string;
-  epoch: number;
-  restart: number;
-  sdp: string;
-  /** As in `LegView`, with fresh credentials. */
-  ice_servers: IceServer[];
 }
 
 /** What only the page can know of its media in the last seconds; null: not known there. */
@@ -241,6 +158,157 @@ export interface StillWant {
 export interface StillAsk {
   /** The still whose original is wanted; null for a new picture. */
   id?: string | null;
+}
+
+/** How the voice is to be encoded: Opus, so many bit/s in packets of so many ms, `red`: each with the one before. */
+export interface AudioView {
+  frame_ms: 20 | 40 | 60 | 120;
+  bitrate_bps: number;
+  red: boolean;
+  dtx: boolean;
+}
+
+/** How the picture is to be encoded: `bitrate_bps` is a ceiling, `lines` the picture's height. */
+export interface VideoView {
+  bitrate_bps: number;
+  fps: number;
+  lines: number;
+  codec: VideoCodec;
+}
+
+/** What this page is to send now, and why. Without `video` it sends none (stills if `stills_bps` is not 0). */
+export interface LimitsView {
+  rung: number;
+  why: Why;
+  whose: Whose;
+  audio: AudioView;
+  video: VideoView | null;
+  stills_bps: number;
+  since_ms: number;
+}
+
+/** The rung of a direction, why, and whose link that is, seen from who receives this. */
+export interface RungView {
+  rung: number;
+  why: Why;
+  whose: Whose;
+}
+
+/** What the link will carry, measured over its own leg while it waits. Rates in bit/s of all that is sent. */
+export interface LinkTestView {
+  verdict: Verdict;
+  up_bps: number | null;
+  down_bps: number | null;
+  rtt_ms: number | null;
+  loss: number | null;
+}
+
+/** A still of the other side: `have` of its `bytes` can be fetched with `still.want`. */
+export interface StillView {
+  id: string;
+  type: StillType;
+  bytes: number;
+  width: number;
+  height: number;
+  kind: StillKind;
+  have: number;
+  at_ms: number;
+}
+
+/** The other side asks for a sharp still, or for the original of one. */
+export interface StillAsked {
+  id: string | null;
+}
+
+/** A piece of a still, as Socket.IO binary: the answer to `still.want`. Empty: no more for now. */
+export interface StillData {
+  ok: true;
+  id: string;
+  offset: number;
+  data: Uint8Array;
+}
+
+/** Why a request was refused. `message` is for developers, in English; pages choose their words by `code`. */
+export interface ErrorBody {
+  code: ErrorCode;
+  message: string;
+  retry_ms: number | null;
+}
+
+/** Acknowledgement of a request that changed nothing. */
+export interface Refused {
+  ok: false;
+  error: ErrorBody;
+}
+
+/** Acknowledgement of a request that had its effect (now or already before). */
+export interface Ok {
+  ok: true;
+}
+
+/** The `auth` object of the Socket.IO connect. */
+export interface ConnectAuth {
+  v: 1;
+  ticket: string;
+  /** Highest snapshot sequence seen, 0 at first. */
+  seq?: number;
+  /** Leg whose RTCPeerConnection this page still holds; null after a page load. */
+  leg?: string | null;
+}
+
+/** Which notice was accepted, in which language, when (client's clock, Unix ms). */
+export interface Consent {
+  version: string;
+  language: string;
+  accepted_at_ms: number;
+}
+
+/** Enter the waiting room. Joining twice is joining once. */
+export interface Join {
+  reason?: string;
+  languages?: string[];
+  skill?: string;
+  consent: Consent;
+}
+
+/** Give up the place in line, or say that one will not come back to the visit. */
+export type Leave = Record<string, never>;
+
+/** Leave the call for now: the seat is held and the visit stays open. `leg.renew` or `join` comes back. */
+export interface Away {
+  generation: number;
+}
+
+/** The browser's answer to the offer of the snapshot. */
+export interface LegAnswer {
+  leg: string;
+  epoch: number;
+  restart: number;
+  sdp: string;
+  memory?: LinkMemory | null;
+}
+
+/** Ask for an ICE restart of a leg (the network changed). Answered by `LegOfferAck`. */
+export interface LegRestart {
+  leg: string;
+  epoch: number;
+}
+
+/** Ask for a new leg: the old RTCPeerConnection is beyond repair. The offer comes with the next snapshot. */
+export interface LegRenew {
+  /** The leg given up, so that asking twice gives one new leg. */
+  leg?: string | null;
+}
+
+/** An offer as an acknowledgement. */
+export interface LegOfferAck {
+  ok: true;
+  leg: string;
+  epoch: number;
+  restart: number;
+  sdp: string;
+  /** As in `LegView`, with fresh credentials. */
+  ice_servers: IceServer[];
 }
 
 /** A chat line. `id` is chosen by the client: sending it twice writes it once. */
@@ -311,49 +379,6 @@ export interface LegView {
   ice_servers: IceServer[];
 }
 
-/** How the voice is to be encoded: Opus, so many bit/s in packets of so many ms, `red`: each with the one before. */
-export interface AudioView {
-  frame_ms: 20 | 40 | 60 | 120;
-  bitrate_bps: number;
-  red: boolean;
-  dtx: boolean;
-}
-
-/** How the picture is to be encoded: `bitrate_bps` is a ceiling, `lines` the picture's height. */
-export interface VideoView {
-  bitrate_bps: number;
-  fps: number;
-  lines: number;
-  codec: VideoCodec;
-}
-
-/** What this page is to send now, and why. Without `video` it sends none (stills if `stills_bps` is not 0). */
-export interface LimitsView {
-  rung: number;
-  why: Why;
-  whose: Whose;
-  audio: AudioView;
-  video: VideoView | null;
-  stills_bps: number;
-  since_ms: number;
-}
-
-/** The rung of a direction, why, and whose link that is, seen from who receives this. */
-export interface RungView {
-  rung: number;
-  why: Why;
-  whose: Whose;
-}
-
-/** What the link will carry, measured over its own leg while it waits. Rates in bit/s of all that is sent. */
-export interface LinkTestView {
-  verdict: Verdict;
-  up_bps: number | null;
-  down_bps: number | null;
-  rtt_ms: number | null;
-  loss: number | null;
-}
-
 /** In which transceivers (by mid) a participant is received. */
 export interface SlotView {
   participant: "patient" | "nurse";
@@ -375,18 +400,6 @@ export interface ChatLine {
   id: string;
   sender: "patient" | "nurse";
   text: string;
-  at_ms: number;
-}
-
-/** A still of the other side: `have` of its `bytes` can be fetched with `still.want`. */
-export interface StillView {
-  id: string;
-  type: StillType;
-  bytes: number;
-  width: number;
-  height: number;
-  kind: StillKind;
-  have: number;
   at_ms: number;
 }
 
@@ -498,19 +511,6 @@ export interface Peer {
   media: MediaState | null;
   bars: number | null;
   receives: RungView | null;
-}
-
-/** The other side asks for a sharp still, or for the original of one. */
-export interface StillAsked {
-  id: string | null;
-}
-
-/** A piece of a still, as Socket.IO binary: the answer to `still.want`. Empty: no more for now. */
-export interface StillData {
-  ok: true;
-  id: string;
-  offset: number;
-  data: Uint8Array;
 }
 
 /** This process is going down: connect again after `retry_ms`. Media is not touched. */
