@@ -77,7 +77,11 @@ class LinkTestClient:
                     raise NoTestError("ended")
                 if response.status != 200:
                     raise NoTestError("not_puente")
-                raw = await response.content.read(MAX_ANSWER_BYTES + 1)
+                raw = b""
+                async for part in response.content.iter_any():
+                    raw += part
+                    if len(raw) > MAX_ANSWER_BYTES:
+                        raise NoTestError("not_puente")
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             raise NoTestError("unreachable") from None
         try:

@@ -17,7 +17,7 @@ from media.srtp import Srtp, SrtpError
 from media.twcc import Arrivals, Clock, parse
 from server.linktest.checks import Checks
 from server.linktest.offer import RelayOffer, Sender
-from server.linktest.ramp import Step
+from server.linktest.ramp import Step, Train
 from server.linktest.ways import Way
 
 HANDSHAKE_S = 12.0
@@ -61,9 +61,9 @@ class Gaps:
         return self._highest - self._first + 1 if self._first >= 0 else 0
 
     @property
-    def loss(self) -> float | None:
-        """Share that is missing; None where nothing is known."""
-        return max(0.0, 1 - self._seen / self.expected) if self.expected else None
+    def missing(self) -> int:
+        """How many of them did not come."""
+        return max(0, self.expected - self._seen)
 
 
 class Leg:
@@ -74,6 +74,10 @@ class Leg:
         self.checks = checks
         self.rtcp_gaps = Gaps()
         """The relay's RTCP by its SRTCP index (RFC 3711 §3.4): what is missing was lost on the way here."""
+        self.padding_gaps = Gaps()
+        """The relay's padding by its transport-wide number."""
+        self.train = Train()
+        """The relay's first padding."""
         self.rtcp_rtt_s: float | None = None
         """The least round trip by reports (RFC 3550 §6.4.1)."""
         self.link_bps: int | None = None
@@ -200,7 +204,11 @@ class Leg:
     def _media(self, packet: bytes) -> None:
         at, _ = extension.read(packet)
         if at:
-            self._arrivals.received(packet[at] << 8 | packet[at + 1], time.monotonic())
+            now_s = time.monotonic()
+            number = packet[at] << 8 | packet[at + 1]
+            self._arrivals.received(number, now_s)
+            self.padding_gaps.take(number)
+            self.train.take(now_s, len(packet) + self._tag_bytes + _IP_UDP_BYTES)
 
     def _rtcp(self, srtp: Srtp, datagram: bytes) -> None:
         packets, _ = rtcp.parse_compound(srtp.unprotect_rtcp(datagram))

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from media.control import Rung
 from server.api import Model
-from signaling.protocol import IceServer
+from signaling.protocol_media import IceServer
 
 
 class BeginLinkTest(Model):

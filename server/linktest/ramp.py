@@ -30,6 +30,9 @@ LOSS_ALLOWED = 0.10
 LEAST_ARRIVED = 6
 """From fewer packets nothing is concluded."""
 
+TRAIN_PACKETS = 16
+"""Of the relay's first train, `media.probe.FIRST_PACKETS`."""
+
 STEADY_S = 2.5
 STEADY_SHARE = 0.7
 STEADY_MOST_BPS = 300_000
@@ -138,6 +141,32 @@ def paced(number: int, rate_bps: int, seconds: float, packets: int = PACKETS_WAN
 def steady(number: int, rate_bps: int) -> Step:
     """Return what is sent to learn loss and jitter on a link that carries `rate_bps`."""
     return paced(number, int(min(rate_bps * STEADY_SHARE, STEADY_MOST_BPS)), STEADY_S, STEADY_PACKETS)
+
+
+class Train:
+    """The first packets of padding that the relay sent: how fast they came is what a thin way down carries.
+
+    On a link that carries more than they were sent at, other trains follow, and the relay's own estimate is better.
+    """
+
+    def __init__(self) -> None:
+        self._came: list[tuple[float, int]] = []
+
+    def take(self, now_s: float, packet_bytes: int) -> None:
+        """Note a packet of this length on the wire."""
+        if len(self._came) < TRAIN_PACKETS:
+            self._came.append((now_s, packet_bytes))
+
+    @property
+    def rate_bps(self) -> int | None:
+        """How fast it came; None where too little of it did."""
+        third = len(self._came) // 3
+        if len(self._came) < LEAST_ARRIVED:
+            return None
+        first, last = self._came[:third], self._came[-third:]
+        elapsed_s = (sum(at for at, _ in last) - sum(at for at, _ in first)) / third
+        between_bytes = sum(size for _, size in self._came[third:])
+        return int(8 * between_bytes / elapsed_s) if elapsed_s > 0 else None
 
 
 def jitter_s(results: Sequence[PacketResult]) -> float | None:

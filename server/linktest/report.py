@@ -15,6 +15,9 @@ Outcome = Literal["yes", "no", "not_configured", "not_tried", "relay_unreached"]
 Limit = Literal["nothing", "rate", "loss", "unknown"]
 """What keeps a direction from the highest rung."""
 
+Verdict = Literal["video", "voice", "phone", "unknown", "no_way"]
+"""What the link is good for. `unknown`: a direction could not be measured; `no_way`: nothing reaches the relay."""
+
 GOOD_RUNG = 3
 """From here on a picture moves."""
 
@@ -77,12 +80,19 @@ class LinkReport(Model):
     """How long the test took."""
 
     @property
-    def exit_code(self) -> int:
-        """0: a moving picture both ways; 1: voice, perhaps stills; 2: not even that, or no way at all."""
+    def verdict(self) -> Verdict:
+        """What follows for a visit."""
+        if self.used is None:
+            return "no_way"
         if self.up.rung is None or self.down.rung is None:
-            return 2
+            return "unknown"
         worst = min(self.up.rung, self.down.rung)
-        return 0 if worst >= GOOD_RUNG else 1 if worst >= 1 else 2
+        return "video" if worst >= GOOD_RUNG else "voice" if worst >= 1 else "phone"
+
+    @property
+    def exit_code(self) -> int:
+        """0: a moving picture both ways; 1: voice, perhaps stills; 2: not even that, no way at all, or not known."""
+        return {"video": 0, "voice": 1}.get(self.verdict, 2)
 
 
 def direction(

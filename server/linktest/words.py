@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from server.linktest.report import DirectionResult, Limit, LinkReport, Outcome, WayResult
+from server.linktest.report import DirectionResult, Limit, LinkReport, Outcome, Verdict, WayResult
 
 Language = Literal["es-MX", "en"]
 
@@ -23,8 +23,7 @@ class Words:
     no_mtu: str
     at_least: str
     measured_over: str
-    verdicts: tuple[str, str, str]
-    """By exit code."""
+    verdicts: dict[Verdict, str]
     failures: dict[str, str]
 
 
@@ -70,15 +69,17 @@ WORDS: dict[Language, Words] = {
         no_mtu="no aplica",
         at_least="o más",
         measured_over="medido por {way} en {seconds} s",
-        verdicts=(
-            "Alcanza para video y voz.",
-            "Alcanza para la voz; no para video.",
-            "No alcanza para una consulta. Mejor por teléfono.",
-        ),
+        verdicts={
+            "video": "Alcanza para video y voz.",
+            "voice": "Alcanza para la voz; no para video.",
+            "phone": "No alcanza para una consulta. Mejor por teléfono.",
+            "unknown": "No se pudo medir todo. Repita la prueba.",
+            "no_way": "Ninguna vía llega al servidor de medios. Revise el cortafuegos de la red.",
+        },
         failures={
             "unreachable": "no se llega a {server} por HTTPS",
             "not_puente": "{server} no responde como Puente",
-            "busy": "el servidor tiene otras pruebas en curso; espere un minuto",
+            "busy": "el servidor no puede hacer otra prueba ahora; espere un minuto",
             "ended": "la prueba se cortó antes de terminar",
         },
     ),
@@ -123,15 +124,17 @@ WORDS: dict[Language, Words] = {
         no_mtu="does not apply",
         at_least="or more",
         measured_over="measured over {way} in {seconds} s",
-        verdicts=(
-            "Enough for video and voice.",
-            "Enough for voice; not for video.",
-            "Not enough for a visit. Better by phone.",
-        ),
+        verdicts={
+            "video": "Enough for video and voice.",
+            "voice": "Enough for voice; not for video.",
+            "phone": "Not enough for a visit. Better by phone.",
+            "unknown": "Not everything could be measured. Test again.",
+            "no_way": "Nothing reaches the media server. Look at the network's firewall.",
+        },
         failures={
             "unreachable": "{server} cannot be reached over HTTPS",
             "not_puente": "{server} does not answer as Puente does",
-            "busy": "the server has other tests running; wait a minute",
+            "busy": "the server cannot do another test now; wait a minute",
             "ended": "the test was cut off before its end",
         },
     ),
@@ -159,7 +162,7 @@ def table(report: LinkReport, language: Language) -> str:
     width = max(map(len, words.rows.values()))
     lines = [words.title.format(server=report.server), ""]
     lines += [f"  {words.rows[name]:<{width}}  {cell}" for name, cell in cells.items()]
-    verdict = words.verdicts[report.exit_code]
+    verdict = words.verdicts[report.verdict]
     if report.used is not None:
         over = words.measured_over.format(way=report.used.upper(), seconds=round(report.seconds))
         verdict = f"{verdict} ({over})"
