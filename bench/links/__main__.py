@@ -1,6 +1,6 @@
 """`python -m bench.links run | table | again | judge | report`: the call that survives, on bad links, measured.
 
-run     one call: --server puente --patient edge-2g --seed 1 --secs 25 --json out.json
+run     one call: --server puente --patient edge-2g --seed 1 --secs 25 --json out.json (--secs 600: does it hold?)
 table   all cells that are not there yet, or were not valid, then their table and the goals
 again   the cells that are there, analysed anew from what was kept of their calls (after a change of the analysis)
 judge   the goals by the cells that are there

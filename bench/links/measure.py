@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.links import counters
+from bench.links.align import lags
 from bench.links.assets import ASSETS, Reference
 from bench.links.call import PARTIES, TAIL_S, Plan, Taken
 from bench.links.linkem.profiles import Profile
@@ -79,7 +80,9 @@ def _way(taken: Taken, way: str, notes: list[str]) -> dict[str, Any]:
     found["concealed_pct"] = found["counters"].get("concealed_pct")
     said = sender.sound("spoken", begin_ms - LEAD_MS, end_ms + 1000)
     heard = receiver.sound("heard", begin_ms - LEAD_MS, end_ms + TAIL_S * 1000)
-    found |= _noting(notes, f"{way} voice", lambda: voice(Reference(SPEAKER[way]), said, heard, plan.window_s))
+    behind = lags(said, heard)
+    spoken = Reference(SPEAKER[way])
+    found |= _noting(notes, f"{way} voice", lambda: voice(spoken, said, heard, behind, plan.window_s))
     found |= _noting(notes, f"{way} picture", lambda: picture(sender, receiver, begin_ms, end_ms))
     found |= _noting(notes, f"{way} likeness", lambda: fidelity(receiver, ASSETS / "camera.y4m", begin_ms, end_ms))
     found |= counters.link(taken.links, way, begin_ms, end_ms)
@@ -89,7 +92,7 @@ def _way(taken: Taken, way: str, notes: list[str]) -> dict[str, Any]:
     found["series"] = {
         "kbps": rate,
         "fps": counters.fps_series(times, begin_ms, -plan.warm_s, plan.window_s),
-        "lag_ms": [[round(at - LEAD_MS / 1000, 1), lag] for at, lag in lag_series(said, heard)],
+        "lag_ms": [[round(at - LEAD_MS / 1000, 1), lag] for at, lag in lag_series(behind)],
     }
     link = plan.patient()
     if link.waits:

@@ -101,7 +101,7 @@ def _section(link: str, here: Mapping[str, Sequence[Cell]]) -> str:
         said += [f"* **not met** {verdict.way}: {_figure(verdict)}" for verdict in missed]
         said += [""] * bool(missed)
     invalid = [cell for some in here.values() for cell in some if not cell.valid]
-    said += [f"* {cell.server}, seed {cell.seed}: {table.fitness(cell)}" for cell in invalid]
+    said += [f"* {cell.server}, seed {cell.seed}, is **not valid**: {'; '.join(cell.unfit)}" for cell in invalid]
     said += [""] * bool(invalid)
     return "\n".join(said)
 

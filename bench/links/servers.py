@@ -18,6 +18,7 @@ from typing import IO
 from urllib.parse import urlencode
 
 from playwright.sync_api import Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from bench.figures import Unfit
 from bench.links.linkem.network import SERVER, Network
@@ -26,6 +27,8 @@ from bench.machine import TREE, require
 PAGES = Path(__file__).parent / "pages"
 START_S = 60.0
 STOP_S = 15.0
+TAKE_S = 2.0
+"""For pressing the button of an offer that rings."""
 
 
 class Server(ABC):
@@ -158,7 +161,8 @@ class Puente(Server):
     def take(self, nurse: Page) -> None:
         offer = nurse.locator("[data-testid=offer-accept]:visible")
         if offer.count():
-            offer.click()
+            with contextlib.suppress(PlaywrightTimeout):  # it was withdrawn meanwhile; another may come
+                offer.click(timeout=TAKE_S * 1000)
 
     def in_call(self, page: Page) -> bool:
         status = page.locator("[data-testid=call-status]")

@@ -79,5 +79,7 @@ def fitness(cell: Cell) -> str:
     """Whether the run counts, in a few words."""
     if not cell.call:
         return f"no call ({'; '.join(cell.notes) or 'no reason found'})"
+    joined = ", ".join(f"{what.replace('_', ' ')} {number(ms)}" for what, ms in cell.join_ms.items())
     said = "valid" if cell.valid else f"NOT VALID: {'; '.join(cell.unfit)}"
-    return f"{said}; machine {number(cell.machine_cpu_pct)} % busy{'' if cell.held else '; THE CALL DID NOT HOLD'}"
+    held = "" if cell.held else "; THE CALL DID NOT HOLD"
+    return f"{said}; machine {number(cell.machine_cpu_pct)} % busy{held}; ms from opening the page: {joined}"

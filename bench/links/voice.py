@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pystoi import stoi
 
-from bench.links.align import HOP, Lags, find, lags
+from bench.links.align import HOP, Lags, find
 from bench.links.assets import SPEECH_RATE, Reference, Sound
 
 LEAD_MS = 5000
@@ -45,8 +45,10 @@ class _Heard:
     """Lengths of runs of missing frames."""
 
 
-def voice(reference: Reference, said: Sound, heard: Sound, window_s: float) -> dict[str, Any]:
+def voice(reference: Reference, said: Sound, heard: Sound, behind: Lags, window_s: float) -> dict[str, Any]:
     """Fields of `Way` for a voice. Both sounds begin `LEAD_MS` before the window; the heard one ends later.
+
+    `behind`: how far `heard` is behind `said`.
 
     Returns {} where the file was not found in what was captured, or where no phrase lies in the window.
     """
@@ -54,7 +56,6 @@ def voice(reference: Reference, said: Sound, heard: Sound, window_s: float) -> d
     offset, peak = find(said[: SEARCHED_S * SPEECH_RATE], np.concatenate([turn, turn[: SEARCHED_S * SPEECH_RATE]]))
     if peak < FOUND:
         return {}
-    behind = lags(said, heard)
     found = _phrases(reference, offset, said, heard, behind, window_s)
     if not found.said:
         return {}
@@ -72,9 +73,8 @@ def voice(reference: Reference, said: Sound, heard: Sound, window_s: float) -> d
     }
 
 
-def lag_series(said: Sound, heard: Sound) -> list[list[float]]:
+def lag_series(behind: Lags) -> list[list[float]]:
     """`[seconds, lag in ms]` where speech was recognised, from the sounds' beginning."""
-    behind = lags(said, heard)
     return [
         [i * HOP / SPEECH_RATE, round(behind.samples[i] / PER_MS)] for i in np.flatnonzero(behind.recognised).tolist()
     ]

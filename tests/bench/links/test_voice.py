@@ -71,7 +71,8 @@ def measured(spoil: Any = None, lag_s: float = 0.4) -> dict[str, Any]:
     heard = said.copy()
     if spoil:
         spoil(heard)
-    return subject.voice(reference, said, late(heard, lag_s), WINDOW_S)
+    heard = late(heard, lag_s)
+    return subject.voice(reference, said, heard, lags(said, heard), WINDOW_S)
 
 
 def test_a_perfect_voice_is_perfect() -> None:
@@ -116,13 +117,13 @@ def test_silence_is_not_understood() -> None:
 def test_a_speaker_who_was_not_captured_is_not_measured() -> None:
     """There is nothing to compare with."""
     nothing = np.zeros(20 * SPEECH_RATE, np.float32)
-    assert subject.voice(Spoken(4), nothing, nothing, WINDOW_S) == {}
+    assert subject.voice(Spoken(4), nothing, nothing, lags(nothing, nothing), WINDOW_S) == {}
 
 
 def test_lag_over_time_is_told_where_there_is_speech() -> None:
     """A series for a plot."""
     said = Spoken(5).sound
-    series = subject.lag_series(said, late(said, 0.25))
+    series = subject.lag_series(lags(said, late(said, 0.25)))
     assert {round(lag / 10) for _, lag in series} == {25}
     assert len(series) > 0.7 * len(said) / HOP
 
