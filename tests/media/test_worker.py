@@ -303,3 +303,18 @@ async def test_room_over_http(tcp: Tcp) -> None:
         state = await client.join("room", JoinRoom(call="c", epoch=1, leg=name))
     assert [member.leg for member in state.members] == ["a", "b"]
     await client.aclose()
+
+
+async def test_what_a_page_sees_is_taken_for_legs_that_are(tcp: Tcp) -> None:
+    """A report of a leg is done; one of no leg or out of bounds is refused."""
+    assert (await tcp.ask("POST", "/v1/legs", LEG))[0] == 200
+    sent = {"call": "c", "epoch": 1, "report": {"wants_video": True, "concealed": 0.02}}
+
+    async def reported(leg: str, **other: object) -> str:
+        status, refusal = await tcp.ask("POST", f"/v1/legs/{leg}/report", json.dumps({**sent, **other}).encode())
+        return "done" if status == 200 else refusal.code if refusal is not None else ""
+
+    assert await reported("a") == "done"
+    assert await reported("b") == "not_found"
+    assert await reported("a", report={"concealed": 2}) == "bad_request"
+    assert await reported("a", epoch=0) == "bad_request"
