@@ -16,7 +16,13 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     rolldownOptions: {
-      input: { patient: "patient.html", staff: "staff.html", demo: "demo.html", error: "error.html" },
+      input: {
+        patient: "patient.html",
+        staff: "staff.html",
+        demo: "demo.html",
+        error: "error.html",
+        linktest: "linktest.html",
+      },
     },
   },
   test: { include: ["tests/**/*.test.ts"], environment: "node" },

@@ -43,6 +43,50 @@ export const words: Words = {
     },
   },
 
+  linktest: {
+    title: "Link test",
+    text: "For whoever sets up a clinic: tests this network with the server. Uses no camera and no microphone. Takes less than half a minute.",
+    start: "Test the link",
+    again: "Test again",
+    progress: {
+      ways: "Looking for ways to the server…",
+      connecting: "Connecting…",
+      measuring: (seconds: number) => `Measuring both directions… ${seconds} s left`,
+    },
+    rows: {
+      udp: "UDP",
+      tcp: "TCP",
+      turn: "TURN",
+      used: "Measured over",
+      rtt: "Round trip",
+      jitter: "Jitter up",
+      lossUp: "Loss up",
+      lossDown: "Loss down",
+      rateUp: "Rate up",
+      rateDown: "Rate down",
+      rungUp: "Rung up",
+      rungDown: "Rung down",
+    },
+    outcome: { yes: "yes", no: "no", absent: "not configured" },
+    rung: ["0, not enough", "1, voice only", "2, voice and photos", "3, minimal video", "4, small video", "5, full"],
+    rate: (bps: number) => (bps >= 1e6 ? `${(bps / 1e6).toFixed(1)} Mbit/s` : `${Math.round(bps / 1000)} kbit/s`),
+    unknown: "not measured",
+    verdict: {
+      video: "Enough for video and voice.",
+      voice: "Enough for voice; not for video.",
+      phone: "Not enough for a visit. Better by phone.",
+      unknown: "Not everything could be measured. Test again.",
+      no_way: "Nothing reaches the media server. Look at the network's firewall.",
+    },
+    refused: {
+      busy: "The server cannot do another test now. Wait a minute.",
+      offline: "The server cannot be reached. Check the connection and try again.",
+    },
+    asText: "Result as text",
+    copy: "Copy",
+    copied: "Copied",
+  },
+
   consent: {
     title: "Consent for teleconsultation",
     points: {

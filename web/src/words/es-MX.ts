@@ -42,6 +42,50 @@ export const words = {
     },
   },
 
+  linktest: {
+    title: "Prueba del enlace",
+    text: "Para quien instala: prueba la red de este lugar con el servidor. No usa cámara ni micrófono. Tarda menos de medio minuto.",
+    start: "Probar el enlace",
+    again: "Probar otra vez",
+    progress: {
+      ways: "Buscando por dónde se llega al servidor…",
+      connecting: "Conectando…",
+      measuring: (seconds: number) => `Midiendo la subida y la bajada… faltan ${seconds} s`,
+    },
+    rows: {
+      udp: "UDP",
+      tcp: "TCP",
+      turn: "TURN",
+      used: "Se midió por",
+      rtt: "Ida y vuelta",
+      jitter: "Variación de subida (jitter)",
+      lossUp: "Pérdida de subida",
+      lossDown: "Pérdida de bajada",
+      rateUp: "Velocidad de subida",
+      rateDown: "Velocidad de bajada",
+      rungUp: "Nivel de subida",
+      rungDown: "Nivel de bajada",
+    },
+    outcome: { yes: "sí", no: "no", absent: "no configurado" },
+    rung: ["0, no alcanza", "1, solo voz", "2, voz y fotos", "3, video mínimo", "4, video pequeño", "5, completa"],
+    rate: (bps: number) => (bps >= 1e6 ? `${(bps / 1e6).toFixed(1)} Mbit/s` : `${Math.round(bps / 1000)} kbit/s`),
+    unknown: "sin medir",
+    verdict: {
+      video: "Alcanza para video y voz.",
+      voice: "Alcanza para la voz; no para video.",
+      phone: "No alcanza para una consulta. Mejor por teléfono.",
+      unknown: "No se pudo medir todo. Repita la prueba.",
+      no_way: "Nada llega al servidor de medios. Revise el cortafuegos de la red.",
+    },
+    refused: {
+      busy: "El servidor no puede hacer otra prueba ahora. Espere un minuto.",
+      offline: "No se llega al servidor. Revise la conexión e intente otra vez.",
+    },
+    asText: "Resultado como texto",
+    copy: "Copiar",
+    copied: "Copiado",
+  },
+
   consent: {
     title: "Consentimiento para la teleconsulta",
     points: {
