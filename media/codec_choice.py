@@ -11,8 +11,8 @@ THIN: tuple[VideoCodec, ...] = ("AV1", "VP9", "VP8", "H264")
 PLENTY: tuple[VideoCodec, ...] = ("VP8", "VP9", "AV1", "H264")
 """Best first where bits are cheap: VP8 costs a phone least. H264 last: it cannot change its size smoothly, and is for
 browsers that have nothing else."""
-PLENTY_FROM_BPS = 320_000
-PLENTY_ABOVE_BPS = 200_000
+PLENTY_FROM_BPS = 220_000
+PLENTY_ABOVE_BPS = 140_000
 """Entered from the one, left below the other: what AV1 costs the processor
 is better spent on pictures a second where bits are not dear."""
 

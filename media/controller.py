@@ -210,7 +210,8 @@ class Controller:
         video_bps = self._follow(now_s, elapsed_s, ladder, least.room_bps)
         told = self._telling.limits
         fps = told.video.fps if told is not None and told.video is not None else 15
-        codec = self._codec.step(now_s, codecs, video_bps, fps, client)
+        heading_bps = max(video_bps, least.room_bps) if ladder.rung == 5 else video_bps  # where the rate is going
+        codec = self._codec.step(now_s, codecs, heading_bps, fps, client)
         limits, changed = self._telling.look(
             now_s,
             rung=ladder.rung,

@@ -37,8 +37,8 @@ class Downlink:
 
     @property
     def known(self) -> bool:
-        """Whether the estimate was found by traffic or a probe."""
-        return self.estimator.known
+        """Whether the estimate was found by traffic or probes, and the first probing is over."""
+        return self.estimator.known and not self.prober.starting
 
     @property
     def rate_bps(self) -> int | None:

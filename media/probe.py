@@ -83,6 +83,11 @@ class Prober:
         """Whether a train is under way or its reports are awaited."""
         return self._train is not None
 
+    @property
+    def starting(self) -> bool:
+        """Whether the first probing of the link is still going on."""
+        return self._starting and self._train is not None
+
     def start(self, now_s: float) -> None:
         """Begin the first probing of a link."""
         self._starting = True
