@@ -55,7 +55,7 @@ function Page() {
           onClick={() => void run()}
           data-testid="linktest-start"
         >
-          {state.at === "ready" ? word.start : word.again}
+          {state.at === "done" || state.at === "refused" ? word.again : word.start}
         </button>
       </div>
     </>
@@ -89,16 +89,14 @@ function Found({ result, when }: { result: Result; when: Date }) {
         role="status"
         testid="linktest-verdict"
       />
-      <table data-testid="linktest-rows">
-        <tbody>
-          {rowsOf(result, word).map(([name, value]) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td class="n">{value}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <ul class="list" data-testid="linktest-rows">
+        {rowsOf(result, word).map(([name, value]) => (
+          <li key={name}>
+            <span class="grow s soft">{name}</span>
+            <b class="n">{value}</b>
+          </li>
+        ))}
+      </ul>
       <label class="field col tiny">
         <span>{word.asText}</span>
         <textarea class="in s" rows={5} readOnly value={text} data-testid="linktest-text" />
