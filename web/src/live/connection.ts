@@ -60,14 +60,11 @@ const unavailable = (message: string): Refused => ({
  */
 export class Connection<Snapshot extends Sequenced, Queue> {
   private socket: Socket | null = null;
-  private ticket: string | null = null;
   private seq = 0;
   private awaitingFirst = true;
   private attempt = 0;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private stopped = false;
-  /** Of the newest try to connect: an older one that is still waiting for its ticket does nothing with it. */
-  private turn = 0;
   private waiters: (() => void)[] = [];
   state: LinkState = "trying";
 
@@ -164,38 +161,39 @@ export class Connection<Snapshot extends Sequenced, Queue> {
     if (this.timer) clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.timer = null;
-      void this.connect();
+      this.connect();
     }, delayMs);
   }
 
-  private async connect(): Promise<void> {
+  private connect(): void {
     this.drop();
-    this.turn += 1;
-    const { turn } = this;
-    try {
-      this.ticket = await this.session.ticket();
-    } catch (error) {
-      if (turn !== this.turn) return;
-      const code = error instanceof SessionError ? error.code : "other";
-      if (code === "offline") return this.lost();
-      this.stop();
-      return this.listener.sessionLost(code);
-    }
-    if (this.stopped || turn !== this.turn) return;
+    // The ticket is fetched while the socket opens: that is three of ten round trips until something is heard.
+    const ticket = this.session.ticket();
     const socket = io(location.origin + this.session.namespace, {
       path: LIVE_PATH,
       transports: ["websocket"],
       reconnection: false,
       forceNew: true,
       timeout: CONNECT_TIMEOUT_MS,
-      auth: this.auth(),
+      auth: (give) =>
+        void ticket.then(
+          (text) => give(this.auth(text)),
+          () => undefined,
+        ),
     });
     this.socket = socket;
     this.listen(socket);
+    ticket.catch((error: unknown) => {
+      if (socket !== this.socket) return;
+      const code = error instanceof SessionError ? error.code : "other";
+      if (code === "offline") return this.lost();
+      this.stop();
+      this.listener.sessionLost(code);
+    });
   }
 
-  private auth(): ConnectAuth {
-    return { v: 1, ticket: this.ticket ?? "", seq: this.seq, leg: this.legInHand() };
+  private auth(ticket: string): ConnectAuth & Record<string, unknown> {
+    return { v: 1, ticket, seq: this.seq, leg: this.legInHand() };
   }
 
   private listen(socket: Socket): void {
