@@ -30,6 +30,10 @@ MAX_RESULTS = 4096
 UNREPORTED_S = 1.2
 """Feedback comes twice a second at least; one may be lost."""
 
+MAX_EARLY = 64
+"""Packets kept from before the keys are known. When the last flight of the handshake is lost the relay has the keys a
+second before we have, and its first train of padding is sent meanwhile."""
+
 _NTP_EPOCH_S = 2_208_988_800
 _HEADER_BYTES = 24
 _IP_UDP_BYTES = 28
@@ -86,6 +90,7 @@ class Leg:
         self._sender = sender
         self._dtls = Dtls(certificate, self._send)
         self._srtp: Srtp | None = None
+        self._early: list[tuple[float, bytes]] = []
         self._log = SentLog()
         self._clock = Clock()
         self._arrivals = Arrivals()
@@ -104,6 +109,9 @@ class Leg:
             self._srtp = await self._dtls.handshake([("sha-256", self._offer.fingerprint)], "client", HANDSHAKE_S)
         except DtlsError as error:
             raise LegError(str(error)) from None
+        for came_s, datagram in self._early:
+            self._protected(self._srtp, datagram, came_s)
+        self._early.clear()
         self._telling = asyncio.create_task(self._keep_telling(), name="linktest-feedback")
 
     async def close(self) -> None:
@@ -194,17 +202,22 @@ class Leg:
             self.checks.feed(datagram)
         elif 19 < first < 64:
             self._dtls.receive(datagram)
-        elif 127 < first < 192 and self._srtp is not None and len(datagram) > 12:
-            with contextlib.suppress(SrtpError, rtcp.RtcpError):
-                if 191 < datagram[1] < 224:
-                    self._rtcp(self._srtp, datagram)
-                else:
-                    self._media(self._srtp.unprotect(datagram))
+        elif 127 < first < 192 and len(datagram) > 12:
+            if self._srtp is not None:
+                self._protected(self._srtp, datagram, time.monotonic())
+            elif len(self._early) < MAX_EARLY:
+                self._early.append((time.monotonic(), datagram))
 
-    def _media(self, packet: bytes) -> None:
+    def _protected(self, srtp: Srtp, datagram: bytes, now_s: float) -> None:
+        with contextlib.suppress(SrtpError, rtcp.RtcpError):
+            if 191 < datagram[1] < 224:
+                self._rtcp(srtp, datagram)
+            else:
+                self._media(srtp.unprotect(datagram), now_s)
+
+    def _media(self, packet: bytes, now_s: float) -> None:
         at, _ = extension.read(packet)
         if at:
-            now_s = time.monotonic()
             number = packet[at] << 8 | packet[at + 1]
             self._arrivals.received(number, now_s)
             self.padding_gaps.take(number)

@@ -130,7 +130,7 @@ class LinkTests:
         await self.expire()
         mine = sum(test.address == address for test in self._running.values())
         if len(self._running) >= MAX_TESTS or mine >= MAX_TESTS_PER_ADDRESS:
-            first_ends_s = min(test.ends_s for test in self._running.values())
+            first_ends_s = min((test.ends_s for test in self._running.values()), default=self._clock())
             raise Refused("unavailable", "as many link tests as may be are running", first_ends_s - self._clock())
         now_s = self._clock()
         test = f"{secrets.token_urlsafe(16)}.{int(now_s):08x}"
