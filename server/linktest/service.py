@@ -168,8 +168,10 @@ class LinkTests:
 
     async def _end(self, request: web.Request) -> web.Response:
         test = self._named(request)
-        measure = await self._look(test)
-        await self._close(test)
+        try:
+            measure = await self._look(test)
+        finally:
+            await self._close(test)  # its place is free also when its leg has gone before, as by the browser's goodbye
         return json_answer(measure.model_copy(update={"final": True}))
 
     # ---- what they share

@@ -31,7 +31,7 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
     """And so does each command for its options."""
     shown = puente("--help", folder=tmp_path)
     assert shown.returncode == 0
-    for command in ("serve", "relay", "demo", "migrate", "turn-config"):
+    for command in ("serve", "relay", "demo", "migrate", "turn-config", "linktest"):
         assert re.search(rf"^  {command} ", shown.stdout, re.MULTILINE)
         assert puente(command, "--help", folder=tmp_path).returncode == 0
 
@@ -113,3 +113,18 @@ def test_a_store_or_database_that_is_not_there_is_one_line(tmp_path: Path) -> No
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended
     assert ended.stderr.startswith("puente: PUENTE_DATABASE_URL: ")
     assert "geheim" not in ended.stderr + ended.stdout
+
+
+@pytest.mark.parametrize("server", ["example.org", "ftp://example.org", "https://"])
+def test_a_link_test_needs_a_server(tmp_path: Path, server: str) -> None:
+    """One line says what it must be; nothing is sent anywhere."""
+    ended = puente("linktest", server, folder=tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "puente: the server must be https://host\n")
+
+
+def test_a_link_test_without_an_answer_is_one_line(tmp_path: Path) -> None:
+    """In the language that was asked for."""
+    for language, words in (("es-MX", "no se llega a"), ("en", "cannot be reached")):
+        ended = puente("linktest", "http://127.0.0.1:9", "--lang", language, folder=tmp_path)
+        assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+        assert words in ended.stderr

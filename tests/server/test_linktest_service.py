@@ -155,6 +155,14 @@ async def test_a_test_that_is_not_ended_ends_by_itself(bench: Bench) -> None:
     assert (bench.relay.legs, len(bench.tests)) == ({}, 0)
 
 
+async def test_a_leg_that_has_gone_before_holds_no_place(bench: Bench) -> None:
+    """The connection may say goodbye before its test is ended."""
+    test = await bench.test()
+    bench.relay.legs.clear()
+    assert (await bench.client.post(f"/api/linktest/{test}/end")).status == 404
+    assert len(bench.tests) == 0
+
+
 async def test_one_address_is_told_to_wait(bench: Bench) -> None:
     """Beginning and ending again and again is refused with the time to come back; others go on."""
     statuses = []
