@@ -1,115 +1,103 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { LinkTest, TEST_MS, type TestBench } from "../src/media/linktest.ts";
+import { describe, expect, it } from "vitest";
+import type { Direction, Measure } from "../src/linktest/api.ts";
+import { NOTHING_READ, read } from "../src/linktest/reading.ts";
+import { type Result, rowsOf, textOf, verdictOf } from "../src/linktest/result.ts";
+import { onlyWay } from "../src/linktest/ways.ts";
+import { words } from "../src/words/es-MX.ts";
 
-const track = { stop: vi.fn() };
-const context = {
-  createImageData: (width: number, height: number) => ({ data: new Uint8ClampedArray(width * height * 4) }),
-  putImageData: () => undefined,
-  drawImage: vi.fn(),
-};
-const page = {
-  hidden: false,
-  createElement: () => ({
-    getContext: () => context,
-    captureStream: () => ({ getVideoTracks: () => [track] }),
-  }),
-};
+const OFFER = [
+  "v=0",
+  "a=setup:actpass",
+  "m=audio 40000 UDP/TLS/RTP/SAVPF 111",
+  "a=candidate:1 1 udp 2113929471 192.0.2.1 40000 typ host",
+  "a=candidate:2 1 tcp 1518280447 192.0.2.1 40000 typ host tcptype passive",
+  "a=end-of-candidates",
+  "",
+].join("\r\n");
 
-function bench() {
-  const sent: (number | null)[] = [];
-  const own: TestBench & { estimate: number } = {
-    estimate: 0,
-    send: (test) => void sent.push(test ? test.shape.bitrate_bps : null),
-    outBps: () => own.estimate,
-    changed: vi.fn(),
+function direction(rung: number | null): Direction {
+  return { rate_bps: rung === null ? null : 100_000, carried_bps: 0, loss: 0.012, queue_ms: 0, rung };
+}
+
+function result(up: number | null, down: number | null, over: Partial<Result> = {}): Result {
+  const measure: Measure = {
+    state: "connected",
+    transport: "udp",
+    rtt_ms: 80,
+    up: direction(up),
+    down: direction(down),
+    final: true,
   };
-  return { own, sent };
+  return {
+    ways: { udp: "yes", tcp: "no", turn: "absent" },
+    measure,
+    reading: { ...NOTHING_READ, way: "udp" },
+    ...over,
+  };
 }
 
-function store(): Pick<Storage, "getItem" | "setItem"> {
-  const kept = new Map<string, string>();
-  return { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => void kept.set(key, value) };
-}
-
-describe("LinkTest", () => {
-  beforeEach(() => {
-    vi.useFakeTimers();
-    vi.stubGlobal("document", page);
-    page.hidden = false;
-    vi.clearAllMocks();
+describe("the ways", () => {
+  it("are tried with the candidates of one transport, and the page waits for the relay's handshake", () => {
+    expect(onlyWay(OFFER, "udp")).toContain(" udp ");
+    expect(onlyWay(OFFER, "udp")).not.toContain(" tcp ");
+    expect(onlyWay(OFFER, "tcp")).not.toContain(" udp ");
+    expect(onlyWay(OFFER, "turn")).toBe(onlyWay(OFFER, "udp"));
+    expect(onlyWay(OFFER, "tcp")).toContain("a=setup:active");
+    expect(onlyWay(OFFER, "tcp")).not.toContain("actpass");
   });
-  afterEach(() => {
-    vi.useRealTimers();
-    vi.unstubAllGlobals();
-  });
+});
 
-  it("begins low, follows the estimate up, and takes its picture off after its time", () => {
-    const { own, sent } = bench();
-    const test = new LinkTest(own, store());
-    test.follow("v", true);
-    expect(test.running).toBe(true);
-    own.estimate = 2_000_000;
-    vi.advanceTimersByTime(TEST_MS);
-    expect(sent).toEqual([100_000, 200_000, 400_000, 800_000, 1_200_000, null]);
-    expect(test.running).toBe(false);
-    expect(track.stop).toHaveBeenCalledTimes(1);
-    const drawn = context.drawImage.mock.calls.length;
-    vi.advanceTimersByTime(1000);
-    expect(context.drawImage).toHaveBeenCalledTimes(drawn);
-  });
+describe("a reading", () => {
+  const report = (local: object) =>
+    new Map<string, object>([
+      ["t", { type: "transport", selectedCandidatePairId: "p" }],
+      [
+        "p",
+        { type: "candidate-pair", localCandidateId: "l", currentRoundTripTime: 0.0804, availableOutgoingBitrate: 9e5 },
+      ],
+      ["l", { type: "local-candidate", ...local }],
+      ["r", { type: "remote-inbound-rtp", kind: "video", jitter: 0.004, fractionLost: 0.02 }],
+    ]);
 
-  it("ends at once when the visit is accepted", () => {
-    const { own, sent } = bench();
-    const test = new LinkTest(own, store());
-    test.follow("v", true);
-    test.follow("v", false);
-    expect(sent).toEqual([100_000, null]);
-    expect(test.running).toBe(false);
+  it("tells the way, the round trip and what the relay reports", () => {
+    expect(read(report({ protocol: "udp", candidateType: "prflx" }))).toEqual({
+      way: "udp",
+      rttMs: 80.4,
+      jitterMs: 4,
+      lossUp: 0.02,
+      outBps: 900_000,
+    });
+    expect(read(report({ protocol: "tcp", candidateType: "host" })).way).toBe("tcp");
+    expect(read(report({ protocol: "udp", candidateType: "relay" })).way).toBe("turn");
   });
 
-  it("is made once in a visit, reload or not, and again in the next", () => {
-    const { own, sent } = bench();
-    const kept = store();
-    new LinkTest(own, kept).follow("v", true);
-    vi.advanceTimersByTime(TEST_MS);
-    new LinkTest(own, kept).follow("v", true);
-    expect(sent).toEqual([100_000, null]);
-    new LinkTest(own, kept).follow("w", true);
-    expect(sent).toEqual([100_000, null, 100_000]);
+  it("is of the nominated pair where a browser names no transport", () => {
+    const entries = report({ protocol: "udp" });
+    entries.delete("t");
+    entries.set("p", { type: "candidate-pair", nominated: true, state: "succeeded", localCandidateId: "l" });
+    expect(read(entries).way).toBe("udp");
+    expect(read(new Map())).toEqual(NOTHING_READ);
+  });
+});
+
+describe("a result", () => {
+  it("is as good as the worse direction, and promises nothing that was not measured", () => {
+    expect(verdictOf(result(5, 3))).toBe("video");
+    expect(verdictOf(result(5, 2))).toBe("voice");
+    expect(verdictOf(result(0, 5))).toBe("phone");
+    expect(verdictOf(result(null, 5))).toBe("unknown");
+    expect(verdictOf(result(5, 5, { reading: NOTHING_READ }))).toBe("no_way");
   });
 
-  it("can be skipped before and while it runs", () => {
-    const { own, sent } = bench();
-    const test = new LinkTest(own, store());
-    test.skip("v");
-    test.follow("v", true);
-    expect(sent).toEqual([]);
-    test.follow("w", true);
-    test.skip("w");
-    test.follow("w", true);
-    expect(sent).toEqual([100_000, null]);
-  });
-
-  it("waits for a hidden page to be seen, and ends when it is hidden", () => {
-    const { own, sent } = bench();
-    const test = new LinkTest(own, store());
-    page.hidden = true;
-    test.follow("v", true);
-    expect(test.running).toBe(false);
-    page.hidden = false;
-    test.follow("v", true);
-    expect(test.running).toBe(true);
-    page.hidden = true;
-    vi.advanceTimersByTime(1000);
-    expect(sent).toEqual([100_000, null]);
-  });
-
-  it("does nothing where no picture can be made", () => {
-    vi.stubGlobal("document", { hidden: false, createElement: () => ({}) });
-    const { own, sent } = bench();
-    const test = new LinkTest(own, store());
-    test.follow("v", true);
-    expect(test.running).toBe(false);
-    expect(sent).toEqual([]);
+  it("says every row in words, as a table and as text", () => {
+    const rows = new Map(rowsOf(result(4, null), words.linktest));
+    expect(rows.get("UDP")).toBe("sí");
+    expect(rows.get("TURN")).toBe("no configurado");
+    expect(rows.get("Nivel de subida")).toBe("4, video pequeño");
+    expect(rows.get("Nivel de bajada")).toBe("sin medir");
+    expect(rows.get("Pérdida de subida")).toBe("1.2 %");
+    const text = textOf(result(4, 4), words.linktest, "clinica.example", new Date(0));
+    expect(text.split("\n")[0]).toBe("Prueba del enlace · clinica.example · 1970-01-01T00:00:00.000Z");
+    expect(text.split("\n").at(-1)).toBe("Alcanza para video y voz.");
   });
 });
