@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from media.aimd import AFTER_DRAIN, MAX_BPS, MIN_BPS, QUEUE_HIGH_S, QUEUE_SEEN_S, Aimd, Flow
+from media.jitter import Jitter
 from media.lossrate import LossRate
 from media.sentlog import PacketResult, SentLog
 from media.standing import Standing
@@ -42,14 +43,15 @@ class Estimator:
     """Estimates one direction of one link. `start_bps`: the first idea (a probe or what is remembered)."""
 
     __slots__ = (
-        "_acked", "_aimd", "_first_s", "_loss", "_packet_bits", "_packets", "_probe_s", "_proven_bps", "_proven_s",
-        "_sent", "_standing", "_trend", "_unknown_bytes", "_updated_s", "overusing",
+        "_acked", "_aimd", "_first_s", "_jitter", "_loss", "_packet_bits", "_packets", "_probe_s", "_proven_bps",
+        "_proven_s", "_sent", "_standing", "_trend", "_unknown_bytes", "_updated_s", "overusing",
     )  # fmt: skip
 
     def __init__(self, start_bps: float = START_BPS) -> None:
         self._aimd = Aimd(start_bps)
         self._trend = Trend()
         self._standing = Standing()
+        self._jitter = Jitter()
         self._acked = Throughput()
         self._sent = Throughput()
         self._loss = LossRate()
@@ -96,7 +98,7 @@ class Estimator:
     @property
     def queue_s(self) -> float:
         """How long packets stand before the link."""
-        return self._standing.queue_s
+        return max(0.0, self._standing.queue_s - self._jitter.lift_s)
 
     @property
     def known(self) -> bool:
@@ -146,6 +148,7 @@ class Estimator:
             self._packet_bits += (result.size_bytes * 8 - self._packet_bits) * SMOOTH_SIZE
             if not result.amends:
                 self._trend.add(sent_s, arrived_s)
+                self._jitter.add(sent_s, arrived_s, result.size_bytes, self._aimd.rate_bps)
             if result.probe is not None:
                 self._probe_s = now_s
             delay_s = arrived_s - sent_s
@@ -160,7 +163,7 @@ class Estimator:
         return count
 
     def _steer(self, now_s: float, rtt_s: float, elapsed_s: float) -> None:
-        aimd, queue_s = self._aimd, self._standing.queue_s
+        aimd, queue_s = self._aimd, self.queue_s
         acked_bps, sent_bps = self._acked.bps, self._sent.bps or 0.0
         if now_s - self._probe_s < PROBE_LASTS_S:
             self.overusing = queue_s > PROBE_QUEUE_S
