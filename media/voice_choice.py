@@ -7,10 +7,14 @@ from media.shapes import FEEDBACK_SHARE, LOSSY, LOSSY_VOICE, VOICES, Voice, voic
 
 RED_FROM = 0.03
 """From this loss on each packet carries the one before it too."""
-RED_AT_ONCE_FROM = 0.08
+RED_AT_ONCE_FROM = 0.05
 RED_AFTER_S = 1.5
-"""Between the two so long: in a second of 60 ms packets one lost is 6 %."""
-RED_OFF_BELOW = 0.01
+"""At this loss after so long; below it the mean counts: of the 80 packets of 5 s one per cent loses four now and then,
+and RED taken up for that costs a thin link its picture."""
+MEAN_S = 6.0
+MEAN_FROM = 0.025
+"""A mean that goes up and down by a half of one per cent around 3 % is to find it."""
+RED_OFF_BELOW = 0.015
 RED_OFF_AFTER_S = 30.0
 CONCEALED_FROM = 0.03
 """Made-up sound that a listener reports, whatever was measured on the way."""
@@ -37,12 +41,12 @@ class VoiceChoice:
     """One leg's voice over time. Times are of one monotonic clock, in seconds."""
 
     __slots__ = (
-        "_changed_s", "_clean_since_s", "_dip_since_s", "_enriched_s", "_lossy_since_s", "_poor_since_s",
-        "_rich_since_s", "_wait_s", "shape", "wanted",
+        "_changed_s", "_clean_since_s", "_dip_since_s", "_enriched_s", "_loss_s", "_lossy_since_s", "_mean_loss",
+        "_poor_since_s", "_rich_since_s", "_wait_s", "shape", "wanted",
     )  # fmt: skip
 
     def __init__(self, now_s: float, room_bps: float, loss: float) -> None:
-        self.shape: AudioShape = _shape(room_bps, loss, loss >= RED_FROM)
+        self.shape: AudioShape = _shape(room_bps, loss, loss >= RED_AT_ONCE_FROM)
         """As it is to be now."""
         self.wanted = self.shape
         """As it would be without patience."""
@@ -54,6 +58,8 @@ class VoiceChoice:
         self._poor_since_s: float | None = None
         self._lossy_since_s: float | None = None
         self._clean_since_s: float | None = None
+        self._mean_loss = 0.0
+        self._loss_s = now_s
 
     def step(self, now_s: float, room_bps: float, proven_bps: float, loss: float, concealed: float) -> AudioShape:
         """Return the shape from now on for a direction of `room_bps` in all, of which `proven_bps` are sure, with the
@@ -110,14 +116,17 @@ class VoiceChoice:
         self._rich_since_s = self._poor_since_s = None
 
     def _red(self, now_s: float, loss: float, concealed: float) -> bool:
-        lossy = loss >= RED_FROM or concealed >= CONCEALED_FROM
-        clean = loss < RED_OFF_BELOW and concealed < CONCEALED_FROM
+        elapsed_s = min(max(now_s - self._loss_s, 0.0), 1.0)
+        self._mean_loss += (loss - self._mean_loss) * min(elapsed_s / MEAN_S, 1.0)
+        self._loss_s = now_s
+        lossy = loss >= RED_AT_ONCE_FROM or concealed >= CONCEALED_FROM
+        clean = self._mean_loss < RED_OFF_BELOW and loss < RED_FROM and concealed < CONCEALED_FROM
         self._lossy_since_s = _since(self._lossy_since_s, now_s, lossy)
         self._clean_since_s = _since(self._clean_since_s, now_s, clean)
         if self.shape.red:
             return self._clean_since_s is None or now_s - self._clean_since_s < RED_OFF_AFTER_S
         long_enough = self._lossy_since_s is not None and now_s - self._lossy_since_s >= RED_AFTER_S
-        return loss >= RED_AT_ONCE_FROM or long_enough
+        return self._mean_loss >= MEAN_FROM or long_enough
 
 
 def _since(since_s: float | None, now_s: float, holds: bool) -> float | None:
