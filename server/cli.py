@@ -191,12 +191,14 @@ def linktest(server: str, only: Literal["udp", "tcp"] | None, lang: Literal["es-
 
     from server.linktest.client import NoTestError
     from server.linktest.run import run_test
-    from server.linktest.words import failure, table
+    from server.linktest.words import WORDS, failure, table
 
     parts = urlsplit(server)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise BadUseError("the server must be https://host")
     origin = f"{parts.scheme}://{parts.netloc}"
+    if sys.stderr.isatty():
+        click.echo(WORDS[lang].started, err=True)
     try:
         report = asyncio.run(run_test(origin, only))
     except NoTestError as error:

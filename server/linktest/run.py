@@ -307,7 +307,8 @@ def _loss_down(leg: Leg) -> float | None:
 
 async def _mtu(leg: Leg, way: UdpWay, rtt_s: float, until_s: float) -> int | None:
     search = MtuSearch()
-    way.probe_mtu(on=True)
+    if not way.probe_mtu(on=True):
+        return None
     # A path's headers are counted as they are, a packet's length as if they were IPv4's.
     extra = way.header_bytes - 28
     number = _FIRST_MTU

@@ -7,6 +7,7 @@ import contextlib
 import re
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, cast
 
@@ -94,14 +95,19 @@ class UdpWay(asyncio.DatagramProtocol):
         self._transport.sendto(datagram)
         return not self._failed
 
-    def probe_mtu(self, *, on: bool) -> None:
-        """Send whole packets only, however long, or leave their length to the kernel again."""
+    def probe_mtu(self, *, on: bool) -> bool:
+        """Send whole packets only, however long, or leave their length to the kernel again; false where that cannot
+        be asked for."""
+        if sys.platform != "linux":
+            return False
         value = _PMTUDISC_PROBE if on else _PMTUDISC_WANT
-        with contextlib.suppress(OSError):
-            if self._socket.family == socket.AF_INET6:
-                self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, value)
-            else:
-                self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, value)
+        six = self._socket.family == socket.AF_INET6
+        level, option = (socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER) if six else (socket.IPPROTO_IP, _IP_MTU_DISCOVER)
+        try:
+            self._socket.setsockopt(level, option, value)
+        except OSError:
+            return False
+        return True
 
     @property
     def header_bytes(self) -> int:

@@ -14,6 +14,7 @@ Language = Literal["es-MX", "en"]
 class Words:
     """One language."""
 
+    started: str
     title: str
     rows: dict[str, str]
     outcomes: dict[Outcome, str]
@@ -29,6 +30,7 @@ class Words:
 
 WORDS: dict[Language, Words] = {
     "es-MX": Words(
+        started="Probando el enlace; tarda hasta 40 segundos…",
         title="Prueba del enlace con {server}",
         rows={
             "udp": "UDP",
@@ -84,6 +86,7 @@ WORDS: dict[Language, Words] = {
         },
     ),
     "en": Words(
+        started="Testing the link; this takes up to 40 seconds…",
         title="Link test with {server}",
         rows={
             "udp": "UDP",
