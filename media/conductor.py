@@ -137,14 +137,12 @@ class Conductor:
         self._divide(now_s)
         leg.downlink.look(now_s, leg.end.rtt_s)
         self.course.rtt_max_s = max(self.course.rtt_max_s, leg.end.rtt_s if leg.feedback.round_trip_known else 0.0)
-        room = leg.room
-        if room is None or len(room.members) < 2 or leg.end.uplink is None:
-            return
-        if self._is_silent(now_s):
+        receivers = leg.receivers()
+        if not receivers or leg.end.uplink is None or self._is_silent(now_s):
             return
         if self._begun_s is None:
             self._begun_s = now_s
-        unknown = [other for other in (leg, *leg.receivers()) if other.downlink.counted and not other.downlink.known]
+        unknown = any(not other.conductor.is_probed for other in (leg, *receivers))
         if unknown and now_s - self._begun_s < FIRST_PROBE_S:
             self._begin_with_voice()
             return
@@ -158,6 +156,8 @@ class Conductor:
                 since_ms=time.time_ns() // 1_000_000,
             )  # fmt: skip
             self._changed(self._voice_first)
+        for other in self._leg.receivers():
+            pause(self._leg, other, hold=True)
 
     def _measure_sending(self, now_s: float) -> None:
         elapsed_s = now_s - self._rate_s
@@ -187,6 +187,11 @@ class Conductor:
                 if slot.source is not None:
                     pause(slot.source, leg, hold=True)
         return True
+
+    @property
+    def is_probed(self) -> bool:
+        """Whether pictures may be sent to this leg: its link was probed, or cannot be."""
+        return not self._leg.downlink.counted or self._leg.downlink.known
 
     @property
     def speaking_since_s(self) -> float | None:
@@ -233,7 +238,8 @@ class Conductor:
             for sender in senders
         ]
         self._shares = self._allocator.divide(now_s, rate_bps, wanted)
-        if senders:
+        measuring = self.measurement is not None and not self.measurement.over
+        if senders or measuring:
             self._probe(now_s, rate_bps)
 
     def _probe(self, now_s: float, rate_bps: int) -> None:

@@ -19,6 +19,8 @@ FACTOR = 3.0
 LAST_BPS = 3_000_000.0
 FIRST_PACKETS = 16
 """5 kB: 0.13 s of 300 kbit/s, and what 64 kbit/s carries in 0.65 s."""
+FIRST_AGAIN = 2
+"""The first train may be sent before the browser has its keys, or be lost: so many more are tried."""
 TRAIN_S = 0.13
 """How long a faster train lasts; jitter is 10 to 40 ms."""
 LATER_TRAIN_S = 0.15
@@ -69,12 +71,13 @@ class Verdict:
 class Prober:
     """Decides on trains for one downlink and reads their outcome. Times in seconds of one monotonic clock."""
 
-    __slots__ = ("_number", "_retry_s", "_starting", "_train", "_wait_until_s")
+    __slots__ = ("_again", "_number", "_retry_s", "_starting", "_train", "_wait_until_s")
 
     def __init__(self) -> None:
         self._train: _Train | None = None
         self._number = 0
         self._starting = False
+        self._again = 0
         self._retry_s = FIRST_RETRY_S
         self._wait_until_s = 0.0
 
@@ -91,6 +94,7 @@ class Prober:
     def start(self, now_s: float) -> None:
         """Begin the first probing of a link."""
         self._starting = True
+        self._again = 0
         self._begin(FIRST_BPS, FIRST_PACKETS, now_s)
 
     def begin(self, rate_bps: float, now_s: float) -> None:
@@ -162,6 +166,10 @@ class Prober:
         if self._starting and verdict.through and train.rate_bps < LAST_BPS:
             faster_bps = min(train.rate_bps * FACTOR, LAST_BPS)
             self._begin(faster_bps, _packets(faster_bps, TRAIN_S), now_s)
+            return verdict
+        if self._starting and rate_bps is None and self._again < FIRST_AGAIN:
+            self._again += 1
+            self._begin(FIRST_BPS, FIRST_PACKETS, now_s)
             return verdict
         if verdict.through:
             self._retry_s = FIRST_RETRY_S
