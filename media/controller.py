@@ -388,12 +388,15 @@ def _entered(
     """Return the highest rung that may be entered for what the links have proven, or what is worth a try.
 
     Voice and stills leave no trace of what a link could carry, so that the next rung above them may be tried without
-    proof; from rung 3 on the picture's own rate is the proof.
+    proof; from rung 3 on the picture's own rate is the proof. Stills wait by themselves where there is no room, so at
+    the beginning the estimate is enough for them.
     """
     rung = ladder.rung
     if guess.congested:
         return rung
     proven = shapes.highest_entered(min(bound.proven_bps for bound in (own, *others)))
+    if ladder.starting(now_s) and min(bound.room_bps for bound in (own, *others)) >= shapes.enter_bps(2):
+        proven = max(proven, 2)
     if proven > rung or rung not in (1, 2) or ladder.starting(now_s) or not proof.may_try(now_s):
         return proven
     enter_bps = shapes.enter_bps(rung + 1)

@@ -8,6 +8,7 @@ from media.shapes import FEEDBACK_SHARE, LOSSY, LOSSY_VOICE, VOICES, Voice, voic
 RED_FROM = 0.03
 """From this loss on each packet carries the one before it too."""
 RED_AT_ONCE_FROM = 0.05
+THINNER_FROM = 0.045
 RED_AFTER_S = 1.5
 """At this loss after so long; below it the mean counts: of the 80 packets of 5 s one per cent loses four now and then,
 and RED taken up for that costs a thin link its picture."""
@@ -65,6 +66,7 @@ class VoiceChoice:
         """Return the shape from now on for a direction of `room_bps` in all, of which `proven_bps` are sure, with the
         worst loss on its way and the worst concealment that a listener reported, as shares."""
         red = self._red(now_s, loss, concealed)
+        loss = loss if loss >= LOSSY else self._mean_loss
         if self.shape == LOSSY_VOICE.shape(red=True):
             loss /= LOSSY_ENDS
         if red and not self.shape.red and self._protect(now_s, room_bps, loss):
@@ -147,7 +149,11 @@ def _shape(room_bps: float, loss: float, red: bool) -> AudioShape:
     shape = voice.shape(red=red)
     if _cost(shape) <= fits_bps:
         return shape
-    # On the thinnest links the protected voice must be a thinner one, and in the end go unprotected.
+    # On the thinnest links the protected voice must be a thinner one, which is worth it only where more is lost than
+    # is heard of a hole of 60 ms now and then; and in the end it goes unprotected.
+    plain = VOICES[1].shape(red=False)
+    if loss < THINNER_FROM and voice.from_bps >= VOICES[1].from_bps and _cost(plain) <= fits_bps:
+        return plain
     shape = VOICES[0].shape(red=red)
     return shape if _cost(shape) <= fits_bps else VOICES[0].shape(red=False)
 

@@ -98,7 +98,7 @@ def test_finds_the_rung_of_a_link_and_keeps_it(name: str, probed: bool) -> None:
         if probed:
             assert soon == rung
         else:
-            assert min(rung, 4) - 1 <= soon <= rung
+            assert min(rung, 4) - 1 <= soon <= rung + 1  # a thin link may be tried one rung too high
         assert end.rung == rung
         later = side.rungs(START_S + 10)
         assert len(later) <= 3, later
