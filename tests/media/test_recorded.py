@@ -1,7 +1,7 @@
 """The estimator on what a browser really reported: recorded calls behind emulated links, replayed.
 
-A fixture is one direction of a call, a line for each report: `[now_s, rtt_s, [[sent_ms, arrived_ms | null, size, is_probe], …]]`,
-or `[now_s, rate_bps]` for the result of a probe. Nothing of what was said or shown is in it.
+A fixture is one direction of a call, a line for each report: `[now_s, rtt_s, [[sent_ms, arrived_ms | null, size,
+is_probe], …]]`, or `[now_s, rate_bps]` for the result of a probe. Nothing of what was said or shown is in it.
 """
 
 from __future__ import annotations
