@@ -16,11 +16,13 @@ export interface Still {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** A view is taken this often at most, and sent in about as long: a face is told from a face, a picture from a stall. */
+/** A view is taken this often at most: a face is told from a face, a picture from a stall. */
 export const VIEW_EVERY_MS = 8_000;
+/** A view is made to be sent in this time: what a thin link takes longer is still there before 10 s are over. */
+const VIEW_S = 4.5;
 
 /** Bytes a view may have. Below the first not even a face is seen; above the second nothing is gained in the window. */
-const VIEW_BYTES = { least: 3_000, most: 40_000 };
+const VIEW_BYTES = { least: 2_400, most: 40_000 };
 /** Seconds a document may take. Longer than a view: it was asked for, and its letters must be legible. */
 const DOCUMENT_S = 20;
 const DOCUMENT_BYTES = { least: 24_000, most: 60_000 };
@@ -33,8 +35,7 @@ const LONG_SIDE = { view: 640, document: 1600, original: 4096 };
 /** Bytes a still may have on a link with so many bit/s for stills. */
 export function budgetBytes(kind: StillKind, rateBps: number): number {
   if (kind === "original") return ORIGINAL_BYTES;
-  const [seconds, { least, most }] =
-    kind === "view" ? [VIEW_EVERY_MS / 1000, VIEW_BYTES] : [DOCUMENT_S, DOCUMENT_BYTES];
+  const [seconds, { least, most }] = kind === "view" ? [VIEW_S, VIEW_BYTES] : [DOCUMENT_S, DOCUMENT_BYTES];
   return Math.round(Math.min(most, Math.max(least, (rateBps * seconds) / 8)));
 }
 
