@@ -21,6 +21,8 @@ FIRST_PACKETS = 16
 """5 kB: 0.13 s of 300 kbit/s, and what 64 kbit/s carries in 0.65 s."""
 FIRST_AGAIN = 2
 """The first train may be sent before the browser has its keys, or be lost: so many more are tried."""
+NEARLY = 0.6
+"""A train at the start that arrived so nearly at its speed may have met a moment's jitter: it is sent once more."""
 TRAIN_S = 0.13
 """How long a faster train lasts; jitter is 10 to 40 ms."""
 LATER_TRAIN_S = 0.15
@@ -167,10 +169,15 @@ class Prober:
             faster_bps = min(train.rate_bps * FACTOR, LAST_BPS)
             self._begin(faster_bps, _packets(faster_bps, TRAIN_S), now_s)
             return verdict
-        if self._starting and rate_bps is None and self._again < FIRST_AGAIN:
-            self._again += 1
-            self._begin(FIRST_BPS, FIRST_PACKETS, now_s)
-            return verdict
+        if self._starting and not verdict.through and self._again < FIRST_AGAIN:
+            if rate_bps is None:
+                self._again += 1
+                self._begin(FIRST_BPS, FIRST_PACKETS, now_s)
+                return verdict
+            if rate_bps >= NEARLY * train.rate_bps:
+                self._again += 1
+                self._begin(train.rate_bps, train.packets, now_s)
+                return verdict
         if verdict.through:
             self._retry_s = FIRST_RETRY_S
         self._wait_until_s = now_s + self._retry_s

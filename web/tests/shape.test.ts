@@ -46,7 +46,7 @@ describe("shapeVideo", () => {
   });
 
   it("gives up frames rather than lines when there are few lines", () => {
-    expect(shapeVideo(now(), SMALL, {}).degradationPreference).toBe("balanced");
+    expect(shapeVideo(now(), SMALL, {}).degradationPreference).toBe("maintain-framerate");
     expect(shapeVideo(now(), { ...SMALL, lines: 180 }, {}).degradationPreference).toBe("maintain-resolution");
   });
 

@@ -33,7 +33,8 @@ export function shapeVideo(now: RTCRtpSendParameters, video: VideoView, picture:
   return {
     ...now,
     encodings,
-    degradationPreference: video.lines <= FEWEST_LINES ? "maintain-resolution" : "balanced",
+    // `balanced` gave 10 pictures a second at 1 Mbit/s of VP8, where keeping the rate gives 25 of the same size.
+    degradationPreference: video.lines <= FEWEST_LINES ? "maintain-resolution" : "maintain-framerate",
   };
 }
 
