@@ -97,7 +97,7 @@ PICTURES: dict[int, Picture] = {
         steps=(PictureStep(36_000, 240, 12), PictureStep(50_000, 240, 13), PictureStep(80_000, 240, 15),
                PictureStep(120_000, 360, 15)),
     ),
-    # From 640×360 on. More than 1.2 Mbit/s shows no more of 480 lines. 30 pictures/s although cameras give 25: a limit at
+    # From 640×360 on. More than 1.2 Mbit/s shows no more of 480 lines. 30 pictures/s though cameras give 25: a limit at
     # the camera's own rate drops every twentieth that comes a little early.
     5: Picture(
         enter_bps=200_000, keep_bps=150_000, most_bps=1_200_000,
