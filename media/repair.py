@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from media.nack import VOICE_MAX_RTT_S
 from media.rtp import RtpError, wrap_rtx
 from media.sdp import RTX_OF
 from media.streams import Sink, Source
@@ -25,6 +26,8 @@ def repairs(sink: Sink, sequences: tuple[int, ...], now_s: float) -> Iterator[by
     source = sink.source
     if source is None or source.history is None:
         return
+    if not sink.video and sink.end.rtt_s >= VOICE_MAX_RTT_S:
+        return  # it would come too late to be heard, and teach the listener's buffer to wait for such packets
     for wanted in sequences:
         sequence = sink.rewriter.source_sequence(wanted)
         packet = None if sequence is None else source.history.resend(sequence, now_s, sink.end.rtt_s, sink.number)
