@@ -275,6 +275,9 @@ class Conductor:
             leg.feedback.tell_budget(now_s)
         for name, other in receivers.items():
             pause(leg, other, hold=name in decision.paused or other.conductor.holds)
+            for slot in other.slots:
+                if slot.shows(leg):
+                    slot.video.doubled = name in decision.doubled
         if decision.changed:
             self._changed(decision.limits)
 

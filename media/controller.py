@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from media import shapes
-from media.allocation import repeats, spared
+from media.allocation import doubles, repeats, spared
 from media.codec_choice import CodecChoice
 from media.control import MAX_ROOM_LEGS, ClientReport, Limits, LinkHint, VideoCodec, Whose, Why
 from media.ladder import Ladder
@@ -63,6 +63,8 @@ class Decision:
     """What the browser may send in all from now on."""
     paused: frozenset[str]
     """Receivers who are not forwarded the picture."""
+    doubled: frozenset[str] = frozenset()
+    """Receivers who are sent each of its packets twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class _Bound:
     """The part of the room that may be climbed on."""
     whose: Whose
     why: Why = "rate"
+    doubled: bool = False
+    """Each packet is sent twice there, for which the room is already halved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ class Controller:
         self._loss_cap = 5
         self._deferred_since_s: float | None = None
         self._paused: frozenset[str] = frozenset()
+        self._doubled: frozenset[str] = frozenset()
         # The choice of voice only, and what to come back to from it.
         self._voice_only = False
         self._chosen_by: Whose = "own"
@@ -180,7 +185,11 @@ class Controller:
         wanted_bps = max(audio_bps, shapes.voice_bps(voice.wanted))
 
         shown = [receiver for receiver in receivers if receiver.shown]
-        bounds = {receiver.key: _others_bound(now_s, receiver, proof, audio_bps, wanted_bps) for receiver in shown}
+        bounds = {
+            one.key: _others_bound(now_s, one, proof, audio_bps, wanted_bps, doubled=one.key in self._doubled)
+            for one in shown
+        }
+        self._doubled = frozenset(key for key, bound in bounds.items() if bound.doubled)
         self._paused = spared({key: bound.room_bps for key, bound in bounds.items()}, self._paused)
         shown = [receiver for receiver in shown if receiver.key not in self._paused]
         own_proven_bps = proof.proven_bps(now_s, guess.rate_bps, probes=not starting)
@@ -226,7 +235,7 @@ class Controller:
         )
         hidden = frozenset(receiver.key for receiver in receivers if not receiver.shown)
         remb_bps = _remb_bps(guess.rate_bps, audio_bps, video_bps)
-        return Decision(limits=limits, changed=changed, remb_bps=remb_bps, paused=self._paused | hidden)
+        return Decision(limits, changed, remb_bps, self._paused | hidden, self._doubled)
 
     def _speak(
         self, now_s: float, uplink: Way, receivers: Sequence[Receiver], room_bps: int, proven_bps: int
@@ -370,16 +379,19 @@ class Controller:
         return int(self._video_bps)
 
 
-def _others_bound(now_s: float, receiver: Receiver, proof: Proof, audio_bps: int, wanted_bps: int) -> _Bound:
+def _others_bound(
+    now_s: float, receiver: Receiver, proof: Proof, audio_bps: int, wanted_bps: int, *, doubled: bool
+) -> _Bound:
     """Return what a receiver's share leaves for the picture beside the voice and its repetitions there."""
     share_bps = receiver.share_bps if receiver.share_bps is not None else START_UNKNOWN_BPS
     loss, times = receiver.downlink.loss, 1 + receiver.copies
     proven_bps = proof.proven_bps(now_s, share_bps, probes=receiver.downlink.known)
-    return _Bound(
-        shapes.video_room_bps(share_bps, audio_bps * times, loss),
-        shapes.video_room_bps(proven_bps, wanted_bps * times, loss),
-        "other",
-    )
+    room_bps = shapes.video_room_bps(share_bps, audio_bps * times, loss)
+    twice = doubles(receiver.downlink.rtt_s, room_bps, doubled)
+    if twice:
+        room_bps //= 2
+    proven_room_bps = min(room_bps, shapes.video_room_bps(proven_bps, wanted_bps * times, loss))
+    return _Bound(room_bps, proven_room_bps, "other", doubled=twice)
 
 
 def _entered(

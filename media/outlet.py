@@ -7,7 +7,7 @@ tells of the link and not of the queue here. Voice leaves at once; retransmissio
 from __future__ import annotations
 
 import struct
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,6 +15,8 @@ from media import extension
 from media.downlink import Downlink
 from media.keyframe import starts_keyframe
 from media.pacer import Kind, Pacer
+from media.rtp import RtpError, wrap_rtx
+from media.sdp import RTX_OF
 from media.srtp import SrtpError
 from media.streams import End, Path, Sink
 
@@ -25,6 +27,9 @@ WRAPPING_BYTES = IP_UDP_BYTES + 10
 
 PADDING_BYTES = 255
 """The most that one packet can be padded by (RFC 3550 section 5.1: the count is one byte)."""
+
+DOUBLED_AFTER_S = 0.04
+"""After this a packet of a doubled picture goes a second time: beyond a short burst of loss."""
 
 MAX_SPACED = 64
 """Copies of voice packets waiting to be sent again; at 50 packets a second more than a second of them."""
@@ -60,11 +65,12 @@ class Outlet:
         self._dropped = dropped
         self._wake = wake
         self._spaced: list[tuple[float, bytes]] = []
+        self._doubles: deque[tuple[float, Waiting]] = deque()
 
     @property
     def waiting(self) -> bool:
         """Whether anything is to be sent later."""
-        return bool(self._spaced) or bool(self.pacer) or self.downlink.prober.next_due_s is not None
+        return bool(self._spaced or self._doubles or self.pacer) or self.downlink.prober.next_due_s is not None
 
     def look_again(self) -> None:
         """Have what waits sent in its time; to be called when something may have begun to wait."""
@@ -85,6 +91,8 @@ class Outlet:
             sink.in_keyframe = starts_keyframe(packet)
             if sink.in_keyframe:
                 sink.starved = False
+        if sink.doubled:
+            self._double(sink, packet, at, now_s)
         if self.pacer.offer(now_s, size):
             self._leave(sink, packet, at, now_s, None)
             return
@@ -110,6 +118,19 @@ class Outlet:
         else:
             self._dropped["paced_out"] += 1
 
+    def _double(self, sink: Sink, packet: bytes, at: int, now_s: float) -> None:
+        """Have a packet of a picture sent once more, as the retransmission that nobody has asked for yet."""
+        rtx = RTX_OF.get(packet[1] & 0x7F)
+        if rtx is None or len(self._doubles) >= MAX_SPACED:
+            return
+        sink.rtx_sequence = (sink.rtx_sequence + 1) & 0xFFFF
+        try:
+            again = wrap_rtx(packet, sink.rtx_ssrc, rtx, sink.rtx_sequence)
+        except RtpError:
+            return
+        self._doubles.append((now_s + DOUBLED_AFTER_S, Waiting(sink, again, at)))
+        self.look_again()
+
     def _starved(self) -> None:
         """Have a keyframe asked for where a dropped picture was needed by those after it."""
         starved = self.pacer.needs_keyframe
@@ -129,6 +150,9 @@ class Outlet:
             if self.end.path is not None:
                 self.pacer.voice(now_s, len(datagram) + IP_UDP_BYTES)
                 self._emit(self.end.path, datagram, False)
+        while self._doubles and self._doubles[0][0] <= now_s:
+            sink, packet, at = self._doubles.popleft()[1]
+            self.resend(sink, packet, at, now_s)
         count, probe = self.downlink.prober.due(now_s)
         for _ in range(count):
             self._pad(probe, now_s)
@@ -186,3 +210,4 @@ class Outlet:
         """Drop everything that waits: it is of before a cut."""
         self.pacer.clear_video()
         self._spaced.clear()
+        self._doubles.clear()

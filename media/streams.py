@@ -79,8 +79,8 @@ class Sink:
     """A medium of a slot, as a leg receives it: fixed SSRCs, changing sources."""
 
     __slots__ = (
-        "bytes", "end", "fraction_lost", "in_keyframe", "jitter_s", "lost", "number", "packets", "paused", "resent",
-        "rewriter", "rtx_sequence", "rtx_ssrc", "source", "ssrc", "starved", "timestamp", "video",
+        "bytes", "doubled", "end", "fraction_lost", "in_keyframe", "jitter_s", "lost", "number", "packets", "paused",
+        "resent", "rewriter", "rtx_sequence", "rtx_ssrc", "source", "ssrc", "starved", "timestamp", "video",
     )  # fmt: skip
 
     def __init__(self, end: End, number: int, ssrc: int, rtx_ssrc: int, *, video: bool) -> None:
@@ -105,6 +105,8 @@ class Sink:
         """Whether the picture with this timestamp, the last that went out, is a keyframe."""
         self.starved = False
         """A picture that others build on was dropped before it left: until the next keyframe nothing helps."""
+        self.doubled = False
+        """Each packet is sent twice: asking again takes too long."""
         self.paused = False
         """Nothing is sent for now: the receiver's link has no room, or does not answer."""
 

@@ -32,7 +32,7 @@ async def talk(*clients: CountingClient, packets: int, gap_s: float = 0.02, firs
 async def test_what_leaves_is_numbered_in_one_sequence(relay: Relay) -> None:
     """Voice, picture and padding to a leg share its numbers, without a gap; the sender's own are not passed on."""
     a, b = await counting(relay, "a"), await counting(relay, "b")
-    await until(lambda: relay.legs["b"].downlink.known)
+    await until(lambda: all(leg.downlink.known for leg in relay.legs.values()))
     a.number = 40_000
     await talk(a, packets=20)
     await until(lambda: len(b.media) >= 40)

@@ -170,3 +170,16 @@ def test_a_probe_is_padding_and_what_it_measures_is_taken(wire: Wire) -> None:
     assert wire.downlink.rate_bps is not None
     assert wire.downlink.rate_bps > 500_000
     assert wire.picture.packets == 0
+
+
+def test_a_picture_on_a_long_link_is_sent_twice(wire: Wire) -> None:
+    """What nobody has asked for yet goes again as a retransmission, so that a loss costs no round trip."""
+    wire.outlet.pacer.rate_bps = 1_000_000
+    wire.picture.doubled = True
+    for sequence in range(3):
+        wire.show(sequence, keyframe=sequence == 0)
+        wire.run(0.06)
+    wire.run(0.2)
+    ssrcs = [int.from_bytes(data[8:12], "big") for _, data, _ in wire.left]
+    assert ssrcs.count(222) == 3
+    assert ssrcs.count(223) == 3
