@@ -184,8 +184,8 @@ def turn_config(certificate: str, key: str) -> None:
 def linktest(server: str, only: Literal["udp", "tcp"] | None, lang: Literal["es-MX", "en"], *, as_json: bool) -> None:
     """Test the link to a server: UDP, TCP, TURN, both directions.
 
-    Takes up to 40 seconds, and about 1 MB on a fast link. Exit code: 0 the link carries video both ways, 1 voice only, 2
-    not even that, or there was no test.
+    Takes up to 40 seconds, and about 1 MB on a fast link. Exit code: 0 the link carries video both ways, 1 voice only,
+    2 not even that, or there was no test.
     """
     from urllib.parse import urlsplit
 
