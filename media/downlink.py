@@ -20,16 +20,13 @@ UNHEARD_S = 1.5
 
 
 class Downlink:
-    """The estimate of one leg's downlink."""
+    """The estimate of one leg's downlink. `log`, `estimator` and `prober` are there from `count` on."""
 
     __slots__ = ("_clock", "_number", "_remb_bps", "_remb_s", "counted", "estimator", "log", "prober")
 
     def __init__(self) -> None:
         self.counted = False
         """The browser counts packets, so that the estimate is the relay's own."""
-        self.log = SentLog()
-        self.estimator = Estimator()
-        self.prober = Prober()
         self._clock = Clock()
         self._number = 0
         self._remb_bps = 0
@@ -44,6 +41,13 @@ class Downlink:
     def rate_bps(self) -> int | None:
         """The relay's own estimate; None where the browser does not count."""
         return int(self.estimator.estimate_bps) if self.counted else None
+
+    def count(self) -> None:
+        """Begin to estimate: the browser counts what it is sent. Before, a leg has none of the memory for that."""
+        self.counted = True
+        self.log = SentLog()
+        self.estimator = Estimator()
+        self.prober = Prober()
 
     def next_number(self) -> int:
         """Return the transport number of the packet that leaves now."""
@@ -62,7 +66,7 @@ class Downlink:
             self.estimator.probed(verdict.rate_bps, now_s)
 
     def look(self, now_s: float, rtt_s: float) -> None:
-        """Give up on reports that do not come; called a few times a second."""
+        """Give up on reports that do not come; called a few times a second while counting."""
         self._conclude([], now_s, rtt_s)
 
     def answers(self, now_s: float, rtt_s: float) -> bool:

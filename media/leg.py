@@ -151,7 +151,7 @@ class Leg:
 
     def _count(self, answer: Answer) -> None:
         """Number and pace what this leg is sent: its browser counts it."""
-        self.downlink.counted = True
+        self.downlink.count()
         self.audio.keep_voice()
         self._plane.count(self.end, self.downlink)
         padded = next((RTX_OF[pt] for pt in VIDEO_PTS if pt in answer.receives[MIDS[1]]), None)

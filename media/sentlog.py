@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from media.twcc import Report
 
-RING = 4096
-"""Packets remembered, a power of two: 2 s of 20 Mbit/s, minutes of a thin link. Reports come within RTT + 0.5 s."""
+RING = 1024
+"""Packets remembered, a power of two: 3 s of the fastest probe, minutes of a thin link. Reports come in RTT + 0.5 s."""
 _MASK = RING - 1
 _WAITING, _LOST, _DONE = 0, 1, 2
 

@@ -33,7 +33,7 @@ class Wire:
         self.end.srtp = Srtp()  # type: ignore[assignment]
         self.end.path = Path(self.end, ("127.0.0.1", 1))
         self.downlink = Downlink()
-        self.downlink.counted = True
+        self.downlink.count()
         self.dropped: Counter[str] = Counter()
         self.outlet = Outlet(self.end, self.downlink, self.emit, self.dropped, self.wake)
         self.voice = Sink(self.end, 1, 111, 0, video=False)
