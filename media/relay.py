@@ -434,10 +434,7 @@ class Relay:
         for index, leg in enumerate(self._counted):
             leg.feedback.transport_feedback(now_s)
             if (self._tick + index) % TICKS_PER_LOOK == 0:
-                leg.conductor.look(now_s)
-                measure = leg.conductor.measured(now_s)
-                if measure is not None:
-                    self.events.add(leg=leg.id, call=leg.call, epoch=leg.epoch, kind="measured", measure=measure)
+                self._look(leg, now_s)
         for leg in tuple(self._buckets[self._tick % TICKS_PER_REPORT]):
             leg.feedback.report(now_s)
             if leg.receivers() and now_s - leg.conductor.course.reported_s >= REPORT_EVERY_S:
@@ -450,6 +447,19 @@ class Relay:
             for leg in tuple(self.legs.values()):
                 self._watch(leg, now_s)
             self._reclaiming.tick(now_s)
+
+    def _look(self, leg: Leg, now_s: float) -> None:
+        """Let a leg's conductor look at its links, and tell what was measured."""
+        try:
+            leg.conductor.look(now_s)
+            measure = leg.conductor.measured(now_s)
+        except Exception:
+            # What one browser reports decides here: were it ever too strange, the timers of all others go on.
+            self.dropped["look_failed"] += 1
+            log.exception("leg.look_failed", leg=leg.id)
+            return
+        if measure is not None:
+            self.events.add(leg=leg.id, call=leg.call, epoch=leg.epoch, kind="measured", measure=measure)
 
     def _pace_soon(self) -> None:
         asyncio.get_running_loop().call_later(PACE_S, self._paced)
