@@ -28,7 +28,8 @@ class Uplink:
         self.arrivals = Arrivals()
         self.estimator = Estimator()
         self._clock = SendClock()
-        self._batch: dict[int, PacketResult] = {}
+        self._batch: dict[int, PacketResult | None] = {}
+        """By transport number; None: it came, but does not say when it had left (Firefox' voice)."""
         self._next = -1  # the transport number expected, counted on beyond 16 bits
         self._fed_s = float("-inf")
 
@@ -38,9 +39,13 @@ class Uplink:
         if at:
             sequence = packet[at] << 8 | packet[at + 1]
             self.arrivals.received(sequence, now_s)
-            if send_time >= 0 and len(self._batch) < MAX_BATCH:
-                sent_s = self._clock.unwrap(send_time)
-                self._batch[self._unwrapped(sequence)] = PacketResult(sent_s, now_s, size + HEADER_BYTES)
+            if len(self._batch) < MAX_BATCH:
+                number = self._unwrapped(sequence)
+                if send_time >= 0:
+                    sent_s = self._clock.unwrap(send_time)
+                    self._batch[number] = PacketResult(sent_s, now_s, size + HEADER_BYTES)
+                else:
+                    self._batch[number] = None
         return at
 
     def _unwrapped(self, sequence: int) -> int:
@@ -58,9 +63,16 @@ class Uplink:
         # A packet that is only late is counted as lost now and as come with the next look: links rarely reorder.
         first = max(self._next, highest - MAX_BATCH)
         results: list[PacketResult] = []
-        sent_s, size = batch[min(batch)].sent_s, 0
+        timed = next((batch[number] for number in sorted(batch) if batch[number] is not None), None)
+        if timed is None:
+            self._next = max(self._next, highest + 1)
+            self._batch = {}
+            return
+        sent_s, size = timed.sent_s, 0
         for number in sorted(batch.keys() | range(first, highest)):
-            result = batch.get(number) or PacketResult(sent_s, None, size)
+            result = batch.get(number, PacketResult(sent_s, None, size))
+            if result is None:
+                continue
             if number < self._next:
                 result = result._replace(amends=True)
             sent_s, size = result.sent_s, result.size_bytes

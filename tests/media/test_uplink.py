@@ -68,3 +68,17 @@ def test_feedback_is_stretched_on_a_thin_link() -> None:
     thin = feedbacks(64_000)
     uplink = Uplink()
     assert thin < feedbacks(3_000_000) / 2
+
+
+def test_a_packet_without_a_send_time_is_not_lost() -> None:
+    """Voice that is numbered but not timed, as Firefox sends it, is no loss between pictures that are both."""
+    uplink = Uplink()
+    for number in range(1, 200):
+        made = packet(number, number * 0.02, 300)
+        if number % 2:
+            made = made.replace(bytes((ABS_SEND_TIME_ID << 4 | 2,)), bytes((7 << 4 | 2,)), 1)
+        uplink.received(made, 300, 500 + number * 0.02)
+        if number % 5 == 0:
+            uplink.update(500 + number * 0.02, 0.1)
+    assert uplink.estimator.loss == 0
+    assert uplink.estimator.acked_bps > 0
