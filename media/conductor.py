@@ -137,27 +137,27 @@ class Conductor:
         self._divide(now_s)
         leg.downlink.look(now_s, leg.end.rtt_s)
         self.course.rtt_max_s = max(self.course.rtt_max_s, leg.end.rtt_s if leg.feedback.round_trip_known else 0.0)
+        if self._begun_s is None:
+            self._begun_s = now_s
         receivers = leg.receivers()
         if not receivers or leg.end.uplink is None or self._is_silent(now_s):
             return
-        if self._begun_s is None:
-            self._begun_s = now_s
-        unknown = any(not other.conductor.is_probed for other in (leg, *receivers))
-        if unknown and now_s - self._begun_s < FIRST_PROBE_S:
+        for other in receivers:
+            if other.conductor.is_new(now_s):
+                pause(leg, other, hold=True)
+        if self.is_new(now_s) or all(other.conductor.is_new(now_s) for other in receivers):
             self._begin_with_voice()
-            return
-        self._decide(now_s)
+        else:
+            self._decide(now_s)
 
     def _begin_with_voice(self) -> None:
         """Until the first probe has come through there is voice: it fits nearly everywhere, and waits for nothing."""
-        if self._voice_first is None:
+        if self.limits is None:
             self._voice_first = Limits(
                 rung=1, why="start", whose="none", audio=VOICES[1].shape(red=False), video=None, stills_bps=0,
                 since_ms=time.time_ns() // 1_000_000,
             )  # fmt: skip
             self._changed(self._voice_first)
-        for other in self._leg.receivers():
-            pause(self._leg, other, hold=True)
 
     def _measure_sending(self, now_s: float) -> None:
         elapsed_s = now_s - self._rate_s
@@ -188,10 +188,11 @@ class Conductor:
                     pause(slot.source, leg, hold=True)
         return True
 
-    @property
-    def is_probed(self) -> bool:
-        """Whether pictures may be sent to this leg: its link was probed, or cannot be."""
-        return not self._leg.downlink.counted or self._leg.downlink.known
+    def is_new(self, now_s: float) -> bool:
+        """Whether this leg's link is still being probed for the first time, so that no pictures are sent into it."""
+        if not self._leg.downlink.counted or self._leg.downlink.known:
+            return False
+        return self._begun_s is None or now_s - self._begun_s < FIRST_PROBE_S
 
     @property
     def speaking_since_s(self) -> float | None:
@@ -258,7 +259,7 @@ class Conductor:
 
     def _decide(self, now_s: float) -> None:
         leg = self._leg
-        receivers = {other.id: other for other in leg.receivers()}
+        receivers = {other.id: other for other in leg.receivers() if not other.conductor.is_new(now_s)}
         decision = self.controller.decide(
             now_s,
             time.time_ns() // 1_000_000,

@@ -230,7 +230,7 @@ class Leg:
         """Have `by`, who begins to receive this leg's video, begin with a keyframe: the last one, or a new one."""
         if not (by.connected and self.connected and self.sends_video):
             return
-        if self.end.uplink is not None and not by.conductor.is_probed:
+        if self.end.uplink is not None and by.conductor.is_new(self._clock()):
             return  # its conductor begins the picture when the link is known
         sink = next((slot.video for slot in by.slots if slot.shows(self)), None)
         if sink is None or sink.paused or not self._plane.replay(sink, self._clock()):
