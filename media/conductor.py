@@ -136,6 +136,8 @@ class Conductor:
         self._listen(now_s)
         self._divide(now_s)
         leg.downlink.look(now_s, leg.end.rtt_s)
+        if leg.end.outlet is not None:
+            leg.end.outlet.look_again()  # a train that was lost may have been begun again
         self.course.rtt_max_s = max(self.course.rtt_max_s, leg.end.rtt_s if leg.feedback.round_trip_known else 0.0)
         if self._begun_s is None:
             self._begun_s = now_s

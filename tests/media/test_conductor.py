@@ -153,14 +153,17 @@ async def test_a_thin_downlink_shows_who_speaks(relay: Relay, monkeypatch: pytes
     leg = relay.legs["a"]
     own = vars(Downlink)["rate_bps"].fget
     monkeypatch.setattr(Downlink, "rate_bps", property(lambda one: 90_000 if one is leg.downlink else own(one)))
-    shown: dict[str, bool] = {}
     number = 1
     await until(lambda: all(leg.downlink.known for leg in relay.legs.values()))
+
+    def shown() -> dict[str, bool]:
+        shares = {name: leg.conductor.share(relay.legs[name]) for name in ("b", "c")}
+        return {name: share is not None and share.shown for name, share in shares.items()}
+
     async with asyncio.timeout(30):
-        while shown != {"b": False, "c": True}:
+        while shown() != {"b": False, "c": True} or not leg.slots[0].video.paused:
             await talk(b, c, packets=1, first=number)
             number += 1
-            shown = {slot.source.id: not slot.video.paused for slot in leg.slots if slot.source is not None}
     heard = {int.from_bytes(packet[8:12], "big") for packet in a.media}
     assert {leg.slots[0].audio.ssrc, leg.slots[1].audio.ssrc} <= heard
     for client in (a, b, c):
