@@ -98,6 +98,12 @@ class Conductor:
         return self.controller.limits or self._voice_first
 
     @property
+    def shows_nothing(self) -> bool:
+        """Whether this leg was told in a call to send no pictures."""
+        limits = self.controller.limits
+        return limits is not None and limits.video is None
+
+    @property
     def voice_bps(self) -> int:
         """What this leg's voice takes of a link, as it was last told."""
         limits = self.limits

@@ -201,6 +201,9 @@ class Feedback:
 
     def ask_again(self, source: Source, now_s: float) -> None:
         """Ask this leg's browser for the missing packets that are due."""
+        if source.video and self._leg.conductor.shows_nothing:
+            source.missing.clear()  # of a picture that has just ended, on a link that has no room for its rest
+            return
         lost = source.missing.due(now_s, self._leg.end.rtt_s)
         if source.missing.needs_keyframe:
             source.missing.needs_keyframe = False

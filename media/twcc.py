@@ -113,6 +113,9 @@ MAX_LATE = 256
 """A packet further behind the newest is from a sender that began anew; reordering never reaches that far."""
 MAX_JUMP = 1024
 """A jump further ahead is a new beginning too: after a cut that long the losses are nothing to adapt to."""
+CUT_S, CUT_PACKETS = 0.8, 4
+"""When nothing comes for so long, and then so many are missing, the link was cut. These are not told of at all: a
+browser takes them for a full link, and needs seconds to send again what the link carries."""
 MAX_STATUSES = 400
 """Packets in one feedback: with two-byte differences under 1 kB, so it passes any path."""
 
@@ -129,9 +132,12 @@ _FIRST_SIZE = 36.0  # bytes of a feedback before any was built: header, a few ch
 class Arrivals:
     """Records when packets came and says so to their sender. Times are of one monotonic clock, in seconds."""
 
-    __slots__ = ("_begin", "_count", "_feedbacks", "_highest", "_next", "_size", "_times")
+    __slots__ = ("_begin", "_count", "_feedbacks", "_highest", "_newest_s", "_next", "_size", "_times", "excused")
 
     def __init__(self) -> None:
+        self.excused = False
+        """What is missing is told of as if it had come with the packet before it: see `media.uplink`."""
+        self._newest_s = 0.0
         self._times: list[float | None] = [None] * RING
         self._highest = -1  # newest packet, counted on beyond 16 bits; -1 before the first
         self._begin = 0  # first packet not reported yet
@@ -148,6 +154,7 @@ class Arrivals:
             self._count += 1
         else:
             self._out_of_line(sequence, now_s)
+        self._newest_s = now_s
 
     def _out_of_line(self, sequence: int, now_s: float) -> None:
         """Handle the first packet, a gap, a late packet, a duplicate and a sender that began anew."""
@@ -159,6 +166,8 @@ class Arrivals:
             for missing in range(self._highest + 1, self._highest + ahead):
                 self._times[missing & _MASK] = None
             self._highest += ahead
+            if ahead > CUT_PACKETS and now_s - self._newest_s >= CUT_S:
+                self._begin = self._highest
         else:
             late = self._highest - (-ahead & 0xFFFF)
             if self._times[late & _MASK] is None:
@@ -199,8 +208,12 @@ class Arrivals:
         symbols: list[int] = []
         deltas = bytearray()
         reference = ticks = -1
+        before_s: float | None = None
         for number in range(begin, end):
             time_s = times[number & _MASK]
+            if time_s is None and self.excused:
+                time_s = before_s
+            before_s = time_s
             if time_s is None:
                 symbols.append(_LOST)
                 continue

@@ -15,6 +15,12 @@ from media.twcc import Arrivals
 HEADER_BYTES = 28
 """IPv4 and UDP header: what a link carries for each packet on top of what arrives here."""
 
+EXCUSED_FROM = 0.04
+EXCUSED_QUEUE_S = 0.1
+"""Loss without a queue is the link's own. A browser that is told of it sends less and less, which does not help: at
+30 % its pictures waited for 3 s behind a rate of a tenth of the link's. The relay's own ceiling (REMB) holds it to what
+the link carries, so it is told that what is missing has come."""
+
 MAX_BATCH = 2048
 """Packets kept between two looks; at more than that in 0.1 s the estimate is not what is short."""
 
@@ -22,7 +28,7 @@ MAX_BATCH = 2048
 class Uplink:
     """The estimate of one leg's uplink. All times are of the relay's monotonic clock, in seconds."""
 
-    __slots__ = ("_batch", "_clock", "_fed_s", "_next", "arrivals", "estimator")
+    __slots__ = ("_batch", "_clock", "_fed_s", "_next", "_sent_s", "arrivals", "estimator")
 
     def __init__(self) -> None:
         self.arrivals = Arrivals()
@@ -31,6 +37,7 @@ class Uplink:
         self._batch: dict[int, PacketResult | None] = {}
         """By transport number; None: it came, but does not say when it had left (Firefox' voice)."""
         self._next = -1  # the transport number expected, counted on beyond 16 bits
+        self._sent_s: float | None = None  # when the newest packet that came had left
         self._fed_s = float("-inf")
 
     def received(self, packet: bytes, size: int, now_s: float) -> int:
@@ -68,7 +75,8 @@ class Uplink:
             self._next = max(self._next, highest + 1)
             self._batch = {}
             return
-        sent_s, size = timed.sent_s, 0
+        # What is missing left after what came before it: after a cut that is long ago, and so the cut is known as one.
+        sent_s, size = timed.sent_s if self._sent_s is None else self._sent_s, 0
         for number in sorted(batch.keys() | range(first, highest)):
             result = batch.get(number, PacketResult(sent_s, None, size))
             if result is None:
@@ -78,8 +86,12 @@ class Uplink:
             sent_s, size = result.sent_s, result.size_bytes
             results.append(result)
         self._next = max(self._next, highest + 1)
+        self._sent_s = sent_s
         self._batch = {}
-        self.estimator.update(results, now_s, rtt_s)
+        estimator = self.estimator
+        estimator.update(results, now_s, rtt_s)
+        clear = not estimator.overusing and estimator.queue_s < EXCUSED_QUEUE_S
+        self.arrivals.excused = clear and estimator.loss >= EXCUSED_FROM
 
     def feedback_due(self, now_s: float, link_bps: int | None) -> bool:
         """Tell whether it is time for feedback, which costs room on the leg's downlink; counts it as sent."""

@@ -41,11 +41,11 @@ describe("shapeOffer", () => {
     const own = sections(shaped({}))[1] ?? "";
     expect(own.match(/^a=fmtp:111 /gm)).toHaveLength(1);
     expect(own).toContain(
-      "a=fmtp:111 minptime=10;ptime=60;useinbandfec=1;stereo=0;usedtx=1;maxaveragebitrate=16000\r\na=ptime:60\r\na=maxptime:60\r\n",
+      "a=fmtp:111 minptime=10;ptime=60;useinbandfec=1;stereo=0;usedtx=1;maxaveragebitrate=16000;maxplaybackrate=16000\r\na=ptime:60\r\na=maxptime:60\r\n",
     );
     const long = shaped({ voice: { frame_ms: 120, bitrate_bps: 12_000, red: false, dtx: false } });
     expect(long).toContain("a=ptime:120\r\na=maxptime:120\r\n");
-    expect(long).toContain("usedtx=0;maxaveragebitrate=12000");
+    expect(long).toContain("usedtx=0;maxaveragebitrate=12000;maxplaybackrate=16000");
   });
 
   it("puts RED before Opus only when each packet is to carry the one before", () => {
