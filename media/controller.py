@@ -193,11 +193,9 @@ class Controller:
         self._paused = spared({key: bound.room_bps for key, bound in bounds.items()}, self._paused)
         shown = [receiver for receiver in shown if receiver.key not in self._paused]
         own_proven_bps = proof.proven_bps(now_s, guess.rate_bps, probes=not starting)
-        own = _Bound(
-            shapes.video_room_bps(guess.rate_bps, audio_bps, uplink.loss),
-            shapes.video_room_bps(own_proven_bps, wanted_bps, uplink.loss),
-            "own",
-        )
+        own_room_bps = shapes.video_room_bps(guess.rate_bps, audio_bps, uplink.loss)
+        # What was lost on the way was sent again, and is not in what came: so it is not taken off once more.
+        own = _Bound(own_room_bps, min(own_room_bps, shapes.video_room_bps(own_proven_bps, wanted_bps)), "own")
         others = [bounds[receiver.key] for receiver in shown]
         proven_room_bps = min(bound.proven_bps for bound in (own, *others))
         others += self._brake(now_s, uplink, shown, sending_bps, audio_bps)
@@ -390,7 +388,8 @@ def _others_bound(
     twice = doubles(receiver.downlink.rtt_s, room_bps, doubled)
     if twice:
         room_bps //= 2
-    proven_room_bps = min(room_bps, shapes.video_room_bps(proven_bps, wanted_bps * times, loss))
+    # What the sender sent went through with its repetitions and repairs: they are not taken off once more.
+    proven_room_bps = min(room_bps, shapes.video_room_bps(proven_bps, wanted_bps))
     return _Bound(room_bps, proven_room_bps, "other", doubled=twice)
 
 

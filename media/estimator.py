@@ -27,6 +27,17 @@ HEADROOM_BPS = 10_000
 PROBE_SHARE = 0.9
 """Of a probe's result that is used: a train measures the peak, not what lasts."""
 PROBE_VALID_S = 30.0
+FULL_SHARE = 0.93
+"""Of what a full link was seen to carry: the rest is for feedback and for what the voice does at once."""
+FULL_BEYOND = 1.08
+"""What comes through beyond it may grow so far: the link carries more now, or a queue will tell."""
+FULL_VALID_S = 30.0
+FULL_VALID_MOST_S = 240.0
+"""So long after it was seen; then growth may look for more, and twice as long where it found the same again."""
+FULL_SAME = 0.3
+""""The same" is within this share."""
+FULL_ONE_S = 5.0
+"""One queue is watched for so long: while it empties the rate at which it does is below what the link carries."""
 KNOWN_S = 3.0
 KNOWN_PACKETS = 30
 """Enough was seen to judge a link by."""
@@ -43,7 +54,8 @@ class Estimator:
     """Estimates one direction of one link. `start_bps`: the first idea (a probe or what is remembered)."""
 
     __slots__ = (
-        "_acked", "_aimd", "_first_s", "_jitter", "_loss", "_packet_bits", "_packets", "_probe_s", "_proven_bps",
+        "_acked", "_aimd", "_first_s", "_full_bps", "_full_s", "_full_valid_s",
+        "_jitter", "_loss", "_packet_bits", "_packets", "_probe_s", "_proven_bps",
         "_proven_s", "_sent", "_standing", "_trend", "_unknown_bytes", "_updated_s", "overusing",
     )  # fmt: skip
 
@@ -61,6 +73,9 @@ class Estimator:
         self._packet_bits = 4_000.0
         self._proven_bps = 0.0
         self._proven_s = float("-inf")
+        self._full_bps = 0.0
+        self._full_s = float("-inf")
+        self._full_valid_s = FULL_VALID_S
         self._unknown_bytes = 0.0
         self._probe_s = float("-inf")  # when a train was last reported
         self.overusing = False
@@ -174,6 +189,8 @@ class Estimator:
         if self.overusing:
             self._proven_bps = min(self._proven_bps, aimd.rate_bps)
             if acked_bps is not None:
+                if queue_s > QUEUE_HIGH_S and sent_bps > delivered_bps:
+                    self._see_full(acked_bps / (1 - min(self._loss.share, 0.5)), now_s)
                 aimd.congested(Flow(sent_bps, delivered_bps), queue_s, rtt_s, now_s)
                 self._loss.abandon(rtt_s)
             if aimd.stuck:
@@ -191,7 +208,33 @@ class Estimator:
         ceiling_bps = HEADROOM * delivered_bps + HEADROOM_BPS
         if now_s - self._proven_s < PROBE_VALID_S:
             ceiling_bps = max(ceiling_bps, self._proven_bps)
+        if now_s - self._full_s < self._full_valid_s:
+            ceiling_bps = min(ceiling_bps, max(FULL_SHARE * self._full_bps, FULL_BEYOND * delivered_bps))
         aimd.calm(queue_s, rtt_s, ceiling_bps=ceiling_bps, packet_bits=self._packet_bits, elapsed_s=elapsed_s)
+
+    @property
+    def jitter_s(self) -> float:
+        """How much delays differ from packet to packet."""
+        return self._jitter.mean_step_s
+
+    def _see_full(self, rate_bps: float, now_s: float) -> None:
+        """Remember what a full link carried: without, growth on little traffic hopes for more until a queue stands."""
+        elapsed_s = now_s - self._full_s
+        same = abs(rate_bps - self._full_bps) <= FULL_SAME * self._full_bps
+        if elapsed_s < FULL_ONE_S:
+            self._full_bps = max(self._full_bps, rate_bps)
+            return
+        again = same and elapsed_s < 2 * self._full_valid_s
+        self._full_valid_s = min(2 * self._full_valid_s, FULL_VALID_MOST_S) if again else FULL_VALID_S
+        self._full_bps, self._full_s = rate_bps, now_s
+
+    def filled(self, rate_bps: float, now_s: float) -> None:
+        """Take in that the link was seen full by a burst, and then carried so much."""
+        self._full_bps, self._full_s, self._full_valid_s = rate_bps, now_s, FULL_VALID_S
+        usable_bps = max(FULL_SHARE * rate_bps, MIN_BPS)
+        if not self._aimd.draining:
+            self._aimd.rate_bps = usable_bps
+            self._aimd.capacity_bps = rate_bps
 
     def probed(self, rate_bps: float, now_s: float) -> None:
         """Take in what a train of packets measured. A lower result than the estimate counts only at the start."""
@@ -203,6 +246,8 @@ class Estimator:
         elif self._aimd.capacity_bps is None:
             self._aimd.rate_bps = self._aimd.capacity_bps = usable_bps
         self._proven_bps, self._proven_s = usable_bps, now_s
+        if rate_bps > self._full_bps:
+            self._full_s = float("-inf")
 
 
 class SendClock:

@@ -18,6 +18,8 @@ from media.streams import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, End, Sink, Source
 if TYPE_CHECKING:
     from media.leg import Leg
 
+IMPATIENT_LOSS = 0.10
+IMPATIENT = 0.5
 REMB_AT_ONCE_S = 0.2
 """A falling budget is told to the senders at once, but no more often than this."""
 
@@ -34,6 +36,7 @@ class Feedback:
         self._leg = leg
         self._plane = plane
         self.round_trip_known = False
+        self._guessed = False
         self.told_bps: int | None = None
         """The last REMB sent to this leg."""
         self._told_s = float("-inf")
@@ -114,16 +117,15 @@ class Feedback:
     def _round_trip(self, rtt_s: float) -> None:
         if 0 <= rtt_s < 10:
             measured = max(rtt_s, 0.001)
-            self._leg.end.rtt_s = (
-                measured if not self.round_trip_known else 0.75 * self._leg.end.rtt_s + 0.25 * measured
-            )
-            self.round_trip_known = True
+            known = self.round_trip_known and not self._guessed
+            self._leg.end.rtt_s = 0.75 * self._leg.end.rtt_s + 0.25 * measured if known else measured
+            self.round_trip_known, self._guessed = True, False
 
     def guess_round_trip(self, rtt_s: float) -> None:
         """Take the time that the first flight of the handshake took as a first idea, until a report says better."""
         if not self.round_trip_known:
             self._leg.end.rtt_s = min(max(rtt_s, 0.01), 2.0)
-            self.round_trip_known = True
+            self.round_trip_known = self._guessed = True
 
     def _keyframe_for(self, ssrc: int) -> None:
         sink = self._leg.sinks.get(ssrc)
@@ -204,7 +206,7 @@ class Feedback:
         if source.video and self._leg.conductor.shows_nothing:
             source.missing.clear()  # of a picture that has just ended, on a link that has no room for its rest
             return
-        lost = source.missing.due(now_s, self._leg.end.rtt_s)
+        lost = source.missing.due(now_s, self._leg.end.rtt_s * self._patience())
         if source.missing.needs_keyframe:
             source.missing.needs_keyframe = False
             if source.video:
@@ -212,6 +214,15 @@ class Feedback:
         if lost and source.ssrc is not None:
             source.nacked += len(lost)
             self._plane.send_rtcp(self._leg.end, rtcp.Nack(self._own_ssrc, source.ssrc, tuple(lost)).pack())
+
+    def _patience(self) -> float:
+        """How many round trips to wait before a packet is asked for again: half of one where requests are lost too.
+
+        A browser sends a packet again once in a round trip however often it is asked.
+        """
+        uplink = self._leg.end.uplink
+        loss = 0.0 if uplink is None else uplink.estimator.loss
+        return IMPATIENT if loss >= IMPATIENT_LOSS else 1.0
 
     def ask_keyframe(self, source: Source, now_s: float) -> None:
         """Ask this leg's browser for a keyframe if that is due."""

@@ -167,7 +167,8 @@ def _media_section(spec: OfferSpec, index: int) -> list[str]:
         "a=rtcp-rsize",
         "a=sendrecv" if slot == 0 else "a=sendonly",
         f"a=mid:{MIDS[index]}",
-        f"a=msid:s{slot} {kind[0]}{slot}",  # one stream a slot: its sound and picture are played in step
+        # Two streams a slot: browsers hold a voice back until the picture of its stream has come (decision 11).
+        f"a=msid:{kind}{slot} {kind[0]}{slot}",
     ]
     lines += [f"a=extmap:{number} {uri}" for number, uri in _EXTMAPS[kind].items()]
     lines += _codecs(kind) + _sources(kind, spec.slots[slot])

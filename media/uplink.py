@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from media import extension
 from media.controller import Way
+from media.dispersion import Dispersion
 from media.estimator import Estimator, SendClock
 from media.sentlog import PacketResult
 from media.twcc import Arrivals
@@ -28,12 +29,16 @@ MAX_BATCH = 2048
 class Uplink:
     """The estimate of one leg's uplink. All times are of the relay's monotonic clock, in seconds."""
 
-    __slots__ = ("_batch", "_clock", "_fed_s", "_next", "_sent_s", "arrivals", "estimator")
+    __slots__ = (
+        "_batch", "_clock", "_dispersion", "_fed_s", "_full_bps", "_next", "_sent_s", "arrivals", "estimator",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.arrivals = Arrivals()
         self.estimator = Estimator()
         self._clock = SendClock()
+        self._dispersion = Dispersion()
+        self._full_bps: float | None = None
         self._batch: dict[int, PacketResult | None] = {}
         """By transport number; None: it came, but does not say when it had left (Firefox' voice)."""
         self._next = -1  # the transport number expected, counted on beyond 16 bits
@@ -90,8 +95,25 @@ class Uplink:
         self._batch = {}
         estimator = self.estimator
         estimator.update(results, now_s, rtt_s)
+        self._read_bursts(results, now_s)
         clear = not estimator.overusing and estimator.queue_s < EXCUSED_QUEUE_S
         self.arrivals.excused = clear and estimator.loss >= EXCUSED_FROM
+
+    def _read_bursts(self, results: list[PacketResult], now_s: float) -> None:
+        """Learn from how the sender's bursts came what the link carries."""
+        bursts, estimator = self._dispersion, self.estimator
+        for result in results:
+            if result.arrived_s is None or result.amends:
+                bursts.end(estimator.jitter_s)
+            else:
+                bursts.add(result.sent_s, result.arrived_s, result.size_bytes, estimator.jitter_s)
+        full_bps, through_bps = bursts.full_bps, bursts.through_bps
+        if full_bps is not None and full_bps != self._full_bps:
+            estimator.filled(full_bps, now_s)
+        elif through_bps is not None and full_bps is None and through_bps > estimator.estimate_bps:
+            estimator.probed(through_bps, now_s)
+        self._full_bps = full_bps
+        bursts.through_bps = None
 
     def feedback_due(self, now_s: float, link_bps: int | None) -> bool:
         """Tell whether it is time for feedback, which costs room on the leg's downlink; counts it as sent."""

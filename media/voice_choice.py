@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from media.control import AudioShape
-from media.shapes import FEEDBACK_SHARE, LOSSY, LOSSY_VOICE, VOICES, Voice, voice_bps
+from media.shapes import FEEDBACK_SHARE, LOSSY, LOSSY_VOICES, VOICES, Voice, voice_bps
 
 RED_FROM = 0.03
 """From this loss on each packet carries the one before it too."""
@@ -18,7 +18,9 @@ MEAN_FROM = 0.025
 RED_OFF_BELOW = 0.015
 RED_OFF_AFTER_S = 30.0
 CONCEALED_FROM = 0.03
-"""Made-up sound that a listener reports, whatever was measured on the way."""
+CONCEALED_LOSS_FROM = 0.01
+"""Made-up sound that a listener reports, where something is lost at all: a buffer that adapts makes sound up too, and
+against that RED is of no use."""
 POORER_MARGIN = 0.85
 POORER_AFTER_S = 3.0
 """A voice that still fits is given up when the rate was so far below its line for so long: estimates dip."""
@@ -67,7 +69,7 @@ class VoiceChoice:
         worst loss on its way and the worst concealment that a listener reported, as shares."""
         red = self._red(now_s, loss, concealed)
         loss = loss if loss >= LOSSY else self._mean_loss
-        if self.shape == LOSSY_VOICE.shape(red=True):
+        if self.shape in [voice.shape(red=True) for voice in LOSSY_VOICES]:
             loss /= LOSSY_ENDS
         if red and not self.shape.red and self._protect(now_s, room_bps, loss):
             return self.shape
@@ -121,8 +123,9 @@ class VoiceChoice:
         elapsed_s = min(max(now_s - self._loss_s, 0.0), 1.0)
         self._mean_loss += (loss - self._mean_loss) * min(elapsed_s / MEAN_S, 1.0)
         self._loss_s = now_s
-        lossy = loss >= RED_AT_ONCE_FROM or concealed >= CONCEALED_FROM
-        clean = self._mean_loss < RED_OFF_BELOW and loss < RED_FROM and concealed < CONCEALED_FROM
+        conceals = concealed >= CONCEALED_FROM and self._mean_loss >= CONCEALED_LOSS_FROM
+        lossy = loss >= RED_AT_ONCE_FROM or conceals
+        clean = self._mean_loss < RED_OFF_BELOW and loss < RED_FROM and not conceals
         self._lossy_since_s = _since(self._lossy_since_s, now_s, lossy)
         self._clean_since_s = _since(self._clean_since_s, now_s, clean)
         if self.shape.red:
@@ -159,6 +162,6 @@ def _shape(room_bps: float, loss: float, red: bool) -> AudioShape:
 
 
 def _voice(room_bps: float, loss: float) -> Voice:
-    if loss >= LOSSY and room_bps >= LOSSY_VOICE.from_bps:
-        return LOSSY_VOICE
+    if loss >= LOSSY and room_bps >= LOSSY_VOICES[0].from_bps:
+        return next(voice for voice in reversed(LOSSY_VOICES) if room_bps >= voice.from_bps)
     return next(voice for voice in reversed(VOICES) if room_bps >= voice.from_bps)

@@ -268,7 +268,7 @@ def test_resume_before_anything_was_sent_is_nothing() -> None:
 
 def test_overloaded_processor_gets_a_cheaper_codec_then_a_lower_rung() -> None:
     """AV1 and VP9 are given up before the picture is made smaller, and the reason is the processor."""
-    side = Given(way(330), GOOD)
+    side = Given(way(300), GOOD)
     side.own_downlink = None
     assert side.run(1).limits.video.codec == "AV1"  # type: ignore[union-attr]
     side.client = ClientReport(cpu_limited=True)

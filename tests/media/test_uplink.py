@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 
+from media.rtcp import TransportFeedback, parse_compound
 from media.sdp import ABS_SEND_TIME_ID, TRANSPORT_SEQUENCE_ID
+from media.twcc import Clock, parse
 from media.uplink import Uplink
 
 
@@ -82,3 +84,37 @@ def test_a_packet_without_a_send_time_is_not_lost() -> None:
             uplink.update(500 + number * 0.02, 0.1)
     assert uplink.estimator.loss == 0
     assert uplink.estimator.acked_bps > 0
+
+
+def test_a_cut_is_no_loss() -> None:
+    """After ten seconds in which nothing came, the link is what it was: neither estimate nor loss remember them."""
+    uplink = Uplink()
+    run(uplink, link_bps=1_000_000, sent_bps=300_000, seconds=5, first=0)
+    before_bps = uplink.estimator.estimate_bps
+    uplink.arrivals.build(1, 2, 505.0)
+    lost = round(10 / (828 * 8 / 300_000))
+    first = round(5 / (828 * 8 / 300_000)) + lost
+    for index in range(1, 60):
+        sent_s = 15.0 + index * 0.02
+        uplink.received(packet(first + index, sent_s, 800), 800, 500.07 + sent_s)
+    uplink.update(516.3, 0.1)
+    assert uplink.estimator.loss < 0.02
+    assert uplink.estimator.estimate_bps > 0.9 * before_bps
+    assert _lost_as_told(uplink, 516.4) == 0
+
+
+def _lost_as_told(uplink: Uplink, now_s: float) -> int:
+    (packets, malformed), clock = parse_compound(b"".join(uplink.arrivals.build(1, 2, now_s))), Clock()
+    assert malformed == 0
+    reports = [parse(packet.body, clock) for packet in packets if isinstance(packet, TransportFeedback)]
+    return sum(arrived_s is None for report in reports for _, arrived_s in report.arrivals)
+
+
+def test_a_browser_hears_of_no_loss_that_is_the_links_own() -> None:
+    """Loss without a queue would make it send next to nothing; with a queue it is told, for then it must send less."""
+    radio, full = Uplink(), Uplink()
+    run(radio, link_bps=1_000_000, sent_bps=300_000, seconds=5, lose_every=4)
+    assert radio.estimator.loss > 0.2
+    assert _lost_as_told(radio, 506.0) == 0
+    run(full, link_bps=100_000, sent_bps=150_000, seconds=4, lose_every=4)
+    assert _lost_as_told(full, 508.0) > 10

@@ -24,9 +24,9 @@ def told(choice: VoiceChoice, from_s: float, seconds: float, kbps: float, loss: 
 @pytest.mark.parametrize(
     ("kbps", "loss", "frame_ms", "bitrate_bps", "red"),
     [(1000, 0, 20, 32_000, False), (200, 0, 40, 24_000, False), (100, 0, 60, 16_000, False),
-     (30, 0, 120, 12_000, False), (400, 0.05, 20, 32_000, True), (64, 0.05, 60, 16_000, True),
+     (30, 0, 120, 12_000, False), (500, 0.05, 20, 32_000, True), (64, 0.05, 60, 16_000, True),
      (45, 0.05, 120, 12_000, True),
-     (20, 0.05, 120, 12_000, False), (1000, 0.3, 20, 16_000, True)],
+     (20, 0.05, 120, 12_000, False), (1000, 0.3, 20, 24_000, True), (150, 0.3, 20, 16_000, True)],
 )  # fmt: skip
 def test_begins_as_the_link_is(kbps: int, loss: float, frame_ms: int, bitrate_bps: int, red: bool) -> None:
     """Rate picks the richness, loss the protection, and what does not fit goes unprotected."""
@@ -69,9 +69,10 @@ def test_protection_comes_soon_and_stays_a_while() -> None:
 
 
 def test_what_listeners_miss_counts_as_loss() -> None:
-    """Reported concealment turns protection on where no loss was seen."""
-    choice = VoiceChoice(0.0, 100_000, 0.0)
-    assert [shape.red for _, shape in told(choice, 0.0, 5, 100, 0.0, 0.05)] == [True]
+    """Reported concealment turns protection on at less loss than it takes else, and not where nothing is lost."""
+    lossy, clean = VoiceChoice(0.0, 100_000, 0.012), VoiceChoice(0.0, 100_000, 0.0)
+    assert [shape.red for _, shape in told(lossy, 0.0, 30, 100, 0.012, 0.05)] == [True]
+    assert told(clean, 0.0, 30, 100, 0.0, 0.05) == []
 
 
 def test_what_is_not_proven_makes_no_richer_voice() -> None:

@@ -18,7 +18,7 @@ import { wantsViews } from "../src/still/stills.ts";
 
 describe("the budget of a still", () => {
   it("is what the link carries well before the next view, within bounds", () => {
-    expect(budgetBytes("view", 12_000)).toBe(6_750);
+    expect(budgetBytes("view", 12_000)).toBe(5_250);
     expect(budgetBytes("view", 100)).toBe(2_400);
     expect(budgetBytes("view", 10_000_000)).toBe(40_000);
   });
@@ -74,7 +74,7 @@ describe("the budget of a still", () => {
 
   it("cuts pieces that hold the link for less than half a second", () => {
     expect(pieceBytes(40_000)).toBe(2_000);
-    expect(pieceBytes(0)).toBe(1_024);
+    expect(pieceBytes(0)).toBe(512);
     expect(pieceBytes(10_000_000)).toBe(16_384);
     expect(pieceMs(2_000, 40_000)).toBe(400);
   });

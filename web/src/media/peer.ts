@@ -1,5 +1,6 @@
 import type { LegAnswer, LegOfferAck, LegView, LimitsView, LinkMemory, Ok, Refused, VideoView } from "../protocol.ts";
 import { iceServers } from "./ice.ts";
+import { Lateness } from "./lateness.ts";
 import { Limits } from "./limits.ts";
 import { Negotiation, ownKind } from "./negotiation.ts";
 import { onNetworkChange } from "./network.ts";
@@ -70,6 +71,7 @@ export class Peer {
   private shown: VideoView | null = null;
   private startBps: number | null = null;
   private counters: Reading | null = null;
+  private lateness = new Lateness();
   /** Looks in a row in which nothing had arrived. Counted in looks, so that a throttled timer is no silence. */
   private silentLooks = 0;
   private wasLost = false;
@@ -150,7 +152,7 @@ export class Peer {
     void this.apply();
   }
 
-  /** What arrives in two slots, as one stream whose tracks stay in step. Null until there is a connection. */
+  /** What arrives in two slots, as one stream for an element. Null until there is a connection. */
   remote(audioMid: string, videoMid: string): MediaStream | null {
     if (!this.connection) return null;
     const key = `${audioMid}/${videoMid}`;
@@ -180,6 +182,7 @@ export class Peer {
     this.carried = null;
     this.unsent = null;
     this.counters = null;
+    this.lateness = new Lateness();
     this.shown = null;
     this.startBps = null;
     this.streams.clear();
@@ -375,8 +378,16 @@ export class Peer {
     this.silentLooks = heard ? 0 : this.silentLooks + 1;
     this.framesFlow = before !== null && counters.framesDecoded > before.framesDecoded;
     this.counters = counters;
+    waitForVoice(connection, this.lateness.look(counters, Date.now()));
     this.sample = { ...sample, connected: sample.connected && !this.stalled };
     this.asks.reading(counters, Date.now());
     this.asks.changed();
   }
+}
+
+/** Has all received voices buffered for at least so long, where the browser can be told. */
+function waitForVoice(connection: RTCPeerConnection, leastMs: number | null): void {
+  for (const receiver of connection.getReceivers())
+    if (receiver.track.kind === "audio" && "jitterBufferTarget" in receiver && receiver.jitterBufferTarget !== leastMs)
+      receiver.jitterBufferTarget = leastMs;
 }

@@ -9,6 +9,9 @@ export interface Reading {
   received: number;
   lost: number;
   framesDecoded: number;
+  /** Packets of voice, and how many of them came too late to be played. */
+  voicePackets: number;
+  voiceLate: number;
   /** Samples played, and how many of them were made up although somebody spoke. */
   samples: number;
   concealed: number;
@@ -50,6 +53,7 @@ interface Stat {
   packetsReceived?: number;
   packetsSent?: number;
   packetsLost?: number;
+  packetsDiscarded?: number;
   framesDecoded?: number;
   framesEncoded?: number;
   totalEncodeTime?: number;
@@ -99,6 +103,8 @@ function nothing(): Reading {
     received: 0,
     lost: 0,
     framesDecoded: 0,
+    voicePackets: 0,
+    voiceLate: 0,
     samples: 0,
     concealed: 0,
     frozenMs: null,
@@ -121,6 +127,10 @@ function inbound(reading: Reading, stat: Stat): void {
   reading.received += stat.packetsReceived ?? 0;
   reading.lost += Math.max(0, stat.packetsLost ?? 0);
   reading.framesDecoded += stat.framesDecoded ?? 0;
+  if (stat.kind === "audio") {
+    reading.voicePackets += stat.packetsReceived ?? 0;
+    reading.voiceLate += stat.packetsDiscarded ?? 0;
+  }
   reading.samples += stat.totalSamplesReceived ?? 0;
   // Made-up silence between two words is how DTX works, and nobody misses anything in it.
   reading.concealed += Math.max(0, (stat.concealedSamples ?? 0) - (stat.silentConcealedSamples ?? 0));

@@ -17,9 +17,9 @@ export interface Still {
 }
 
 /** A view is taken this often at most: a face is told from a face, a picture from a stall. */
-export const VIEW_EVERY_MS = 8_000;
+export const VIEW_EVERY_MS = 6_000;
 /** A view is made to be sent in this time: what a thin link takes longer is still there before 10 s are over. */
-const VIEW_S = 4.5;
+const VIEW_S = 3.5;
 
 /** Bytes a view may have. Below the first not even a face is seen; above the second nothing is gained in the window. */
 const VIEW_BYTES = { least: 2_400, most: 40_000 };
@@ -93,7 +93,7 @@ export function scaled(width: number, height: number, longSide: number): { width
 
 /** A piece holds the link for this long, so that signalling between two pieces never waits longer. */
 const PIECE_S = 0.4;
-const PIECE_BYTES = { least: 1_024, most: 16_384 };
+const PIECE_BYTES = { least: 512, most: 16_384 };
 
 /** How many bytes go in one piece on a link with so many bit/s for stills. */
 export function pieceBytes(rateBps: number): number {
@@ -101,7 +101,7 @@ export function pieceBytes(rateBps: number): number {
 }
 
 /** How much is fetched at once, by the rung of what comes: on a thin link the voice waits for no more than this. */
-const FETCH_BYTES = [1_024, 1_024, 2_048, 4_096, 16_384, 16_384];
+const FETCH_BYTES = [512, 512, 512, 4_096, 16_384, 16_384];
 
 export function fetchBytes(rung: number | null): number {
   return FETCH_BYTES[rung ?? 5] ?? PIECE_BYTES.least;
