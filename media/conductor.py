@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 PACING = 1.1
 """What leaves is paced at this share of the estimate: it may be found too low, and the voice must not wait behind."""
 
+UNHEARD_S = 0.6
+"""Feedback comes every 0.05 to 0.25 s: when a packet is not told of for so long beyond a round trip the link stands or
+has become far thinner, and only the voice is sent into it until there is word."""
+
 CLIENT_VALID_S = 15.0
 """A page reports every 4 s; what it said longer ago is no longer so."""
 
@@ -236,9 +240,10 @@ class Conductor:
         if outlet is None or rate_bps is None:
             self._shares = {}
             return
-        outlet.pacer.rate_bps = rate_bps * PACING
         voices_bps = {sender.id: sender.conductor.voice_bps for sender in senders}
         total_bps = sum(voices_bps.values())
+        unheard = leg.downlink.log.outstanding_s(now_s) > UNHEARD_S + leg.end.rtt_s
+        outlet.pacer.rate_bps = min(rate_bps, total_bps) if unheard else rate_bps * PACING
         loss = leg.downlink.estimator.loss
         spare_bps = int(max(0, rate_bps - total_bps) * COPY_ROOM)
         outlet.copies = repeats(loss, spare_bps, total_bps) if senders else 0

@@ -208,7 +208,7 @@ class Controller:
             ladder = self._ladder = Ladder(now_s, enter)
             self._video_bps = max(shapes.enter_bps(enter), least.room_bps / 2)
         keep = min(cap.rung, self._kept(now_s, ladder.rung, least.room_bps, uplink, shown))
-        enter = min(cap.rung, _entered(now_s, ladder, guess, proof, own, others))
+        enter = min(cap.rung, _entered(now_s, ladder, guess, proof, own, others, lossy=self._loss_cap < 5))
         if self._is_deferred(now_s, ladder.rung, voice_room_bps):
             keep = enter = 0
         self._choose(now_s, ladder, guess, cap, keep)
@@ -394,13 +394,20 @@ def _others_bound(
 
 
 def _entered(
-    now_s: float, ladder: Ladder, guess: UplinkGuess, proof: Proof, own: _Bound, others: Sequence[_Bound]
+    now_s: float,
+    ladder: Ladder,
+    guess: UplinkGuess,
+    proof: Proof,
+    own: _Bound,
+    others: Sequence[_Bound],
+    *,
+    lossy: bool,
 ) -> int:
     """Return the highest rung that may be entered for what the links have proven, or what is worth a try.
 
     Voice and stills leave no trace of what a link could carry, so that the next rung above them may be tried without
     proof; from rung 3 on the picture's own rate is the proof. Stills wait by themselves where there is no room, so at
-    the beginning the estimate is enough for them.
+    the beginning the estimate is enough for them. A link that loses much is no thin one, and is tried at once.
     """
     rung = ladder.rung
     if guess.congested:
@@ -408,7 +415,9 @@ def _entered(
     proven = shapes.highest_entered(min(bound.proven_bps for bound in (own, *others)))
     if ladder.starting(now_s) and min(bound.room_bps for bound in (own, *others)) >= shapes.enter_bps(2):
         proven = max(proven, 2)
-    if proven > rung or rung not in (1, 2) or ladder.starting(now_s) or not proof.may_try(now_s):
+    if proven > rung or rung not in (1, 2) or not proof.may_try(now_s):
+        return proven
+    if ladder.starting(now_s) and not lossy:
         return proven
     enter_bps = shapes.enter_bps(rung + 1)
     may_carry = own.room_bps >= enter_bps or not proof.probed(guess.rate_bps)

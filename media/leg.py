@@ -50,6 +50,10 @@ class LegSlot:
         return self.source is leg
 
 
+FLIGHT_S = 0.2
+"""The datagrams of one flight leave together, and are sent again after half a second at the earliest."""
+
+
 class Leg:
     """A leg from its creation to its end. `changed` is called with what happened (`connected`, `failed`, `ended`)."""
 
@@ -164,6 +168,8 @@ class Leg:
         if not self._flown:
             self._flown = True
             self._flight_s = self._clock()
+        elif self._flight_s is not None and self._clock() - self._flight_s > FLIGHT_S:
+            self._flight_s = None  # sent again: nobody can tell which of the two is answered (Karn and Partridge, 1987)
         self._plane.send(self.end, datagram)
 
     def on_dtls(self, datagram: bytes) -> bool:

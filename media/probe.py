@@ -25,8 +25,9 @@ NEARLY = 0.6
 """A train at the start that arrived so nearly at its speed may have met a moment's jitter: it is sent once more."""
 TRAIN_S = 0.13
 """How long a faster train lasts; jitter is 10 to 40 ms."""
-LATER_TRAIN_S = 0.15
-"""A later train at twice the capacity leaves a queue of half of this."""
+LATER_TRAIN_S = 0.1
+"""A later train at 1.5 times the capacity leaves a queue of half of this. A voice that once came 70 ms late is played
+so much later for 20 s, and stretched to get there: PESQ was 3.1 instead of 3.7 for it."""
 MIN_PACKETS = 6
 """Of a later train on a thin link: voice waits for it 0.24 s at 64 kbit/s."""
 LEAST_ARRIVED = 4
@@ -39,9 +40,9 @@ WAIT_S = 2.0
 """Wait for reports after a train was sent, on top of two round trips; a queue of 2G may hold it so long."""
 FIRST_RETRY_S = 8.0
 MAX_RETRY_S = 128.0
-UP = 2.0
+UP = 1.6
 """How far above the estimate a later train goes."""
-UP_AGAIN = 1.5
+UP_AGAIN = 1.4
 """The same after a train that did not come through, and on a thin link, where a shorter queue is left by it."""
 THIN_BPS = 150_000.0
 

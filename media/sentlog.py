@@ -58,6 +58,14 @@ class SentLog:
         """Return how long packets have been leaving without any report; 0 when nothing was sent since the last."""
         return 0.0 if self._first is None else now_s - self._first
 
+    def outstanding_s(self, now_s: float) -> float:
+        """Return how long ago the first packet left of which no report tells yet; 0 when all are told of.
+
+        Beyond a round trip it grows at once where a queue has formed on either way, though reports still come.
+        """
+        at = self._next & _MASK
+        return now_s - self._sent[at] if self._next >= 0 and self._sequence[at] == self._next else 0.0
+
     def match(self, report: Report) -> list[PacketResult]:
         """Return the results of a report in the order of sending: each packet once, and again if lost turns arrived.
 

@@ -64,9 +64,9 @@ VOICES = (
 
 LOSSY_VOICES = (
     # With RED 63 kbit/s in all; a lost pair is a hole of 40 ms, not 120.
-    Voice(from_bps=95_000, frame_ms=20, bitrate_bps=16_000, dtx=False),
+    Voice(from_bps=110_000, frame_ms=20, bitrate_bps=16_000, dtx=False),
     # At 24 kbit/s libopus has room for in-band FEC, so that each packet is in three. 79 in all.
-    Voice(from_bps=200_000, frame_ms=20, bitrate_bps=24_000, dtx=False),
+    Voice(from_bps=400_000, frame_ms=20, bitrate_bps=24_000, dtx=False),
 )
 """Instead of the richer ones from `LOSSY` on."""
 

@@ -10,9 +10,15 @@ from media.dispersion import Dispersion
 
 
 def burst(
-    bursts: Dispersion, *, link_bps: float, sent_bps: float, packets: int = 6, from_s: float = 0.0, jitter_s: float = 0.0,
+    bursts: Dispersion,
+    *,
+    link_bps: float,
+    sent_bps: float,
+    packets: int = 6,
+    from_s: float = 0.0,
+    jitter_s: float = 0.0,
     chance: random.Random | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Send packets of 1000 bytes at a rate through a link of another."""
     free_s = last_s = 0.0
     for index in range(packets):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.probe import FIRST_AGAIN, FIRST_RETRY_S, MAX_RETRY_S, PACKET_BYTES, Prober, Verdict
+from media.probe import FIRST_AGAIN, FIRST_RETRY_S, MAX_RETRY_S, PACKET_BYTES, UP, UP_AGAIN, Prober, Verdict
 from media.sentlog import PacketResult
 from tests.media.linksim import Link
 
@@ -119,14 +119,14 @@ def test_wants_more_only_when_voice_is_safe() -> None:
     """No train while the voice is in danger, while one is under way, or too soon after the last."""
     prober = Prober()
     assert prober.wanted(0.0, 100e3, audio_safe=False) is None
-    assert prober.wanted(0.0, 200e3, audio_safe=True) == 400e3
-    assert prober.wanted(0.0, 100e3, audio_safe=True) == 150e3
+    assert prober.wanted(0.0, 200e3, audio_safe=True) == UP * 200e3
+    assert prober.wanted(0.0, 100e3, audio_safe=True) == UP_AGAIN * 100e3
     prober.begin(200e3, 0.0)
     assert prober.wanted(0.1, 100e3, audio_safe=True) is None
     verdicts, over_s, _ = _probe(prober, Link(1e6, 0.05), 0.0)
     assert verdicts[0].through
     assert prober.wanted(over_s, 200e3, audio_safe=True) is None
-    assert prober.wanted(over_s + FIRST_RETRY_S, 200e3, audio_safe=True) == 400e3
+    assert prober.wanted(over_s + FIRST_RETRY_S, 200e3, audio_safe=True) == UP * 200e3
 
 
 def test_a_failed_probe_doubles_the_wait() -> None:
@@ -148,7 +148,7 @@ def test_a_failed_probe_doubles_the_wait() -> None:
     link.rate_bps = 1e6
     prober.begin(150e3, now_s)
     _, over_s, _ = _probe(prober, link, now_s)
-    assert prober.wanted(over_s + FIRST_RETRY_S, 150e3, audio_safe=True) == 300e3
+    assert prober.wanted(over_s + FIRST_RETRY_S, 150e3, audio_safe=True) == UP * 150e3
 
 
 def test_a_later_train_leaves_voice_in_peace() -> None:

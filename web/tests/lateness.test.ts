@@ -22,8 +22,8 @@ describe("Lateness", () => {
   it("waits longer, within bounds, while voice comes too late", () => {
     const targets = listen(new Lateness(), 0, 30, () => 0.1);
     expect(targets[0]).toBeNull();
-    expect(targets.at(-1)).toBe(200);
-    expect(targets.filter((target, at) => at > 0 && target !== targets[at - 1])).toEqual([120, 200]);
+    expect(targets.at(-1)).toBe(180);
+    expect(targets.filter((target, at) => at > 0 && target !== targets[at - 1])).toEqual([120, 180]);
   });
 
   it("leaves a link that loses nothing to the browser", () => {
@@ -32,7 +32,7 @@ describe("Lateness", () => {
 
   it("takes it back step by step when nothing has been late for a minute", () => {
     const targets = listen(new Lateness(), 0, 200, (ms) => (ms < 10 * SECOND ? 0.1 : 0));
-    expect(targets.at(2 * 60)).toBe(200);
+    expect(targets.at(2 * 60)).toBe(180);
     expect(targets.at(2 * 90)).toBe(120);
     expect(targets.at(-1)).toBeNull();
   });

@@ -6,7 +6,7 @@ const LATE_SHARE = 0.02;
 const PUNCTUAL_SHARE = 0.002;
 /** What the least buffer is set to, ms, one after the other. The last is two round trips of a link on which voice is
  * asked for again at all; more would be noticed in a conversation. */
-const TARGETS_MS: readonly (number | null)[] = [null, 120, 200];
+const TARGETS_MS: readonly (number | null)[] = [null, 120, 180];
 const LOOK_MS = 2_000;
 /** A link that loses in bursts does so again. */
 const BACK_MS = 60_000;

@@ -22,7 +22,7 @@ export const VIEW_EVERY_MS = 6_000;
 const VIEW_S = 3.5;
 
 /** Bytes a view may have. Below the first not even a face is seen; above the second nothing is gained in the window. */
-const VIEW_BYTES = { least: 2_400, most: 40_000 };
+const VIEW_BYTES = { least: 1_600, most: 40_000 };
 /** Seconds a document may take. Longer than a view: it was asked for, and its letters must be legible. */
 const DOCUMENT_S = 20;
 const DOCUMENT_BYTES = { least: 24_000, most: 60_000 };
