@@ -10,13 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from media import shapes
-from media.allocation import doubles, repeats, spared
+from media.allocation import repeats, spared
+from media.bounds import (
+    Bound,
+    Cap,
+    entered_rung,
+    others_bound,
+    reason_of,
+    remb_bps_of,
+    stills_bps_of,
+    voice_share_bps,
+)
 from media.codec_choice import CodecChoice
-from media.control import MAX_ROOM_LEGS, ClientReport, Limits, LinkHint, VideoCodec, Whose, Why
+from media.control import ClientReport, Limits, LinkHint, VideoCodec, Whose, Why
 from media.ladder import Ladder
 from media.proof import CALM_QUEUE_S, Proof
 from media.telling import Telling
-from media.uplink_guess import START_UNKNOWN_BPS, UplinkGuess, assumed_uplink_bps
+from media.uplink_guess import UplinkGuess, assumed_uplink_bps
 from media.voice_choice import VoiceChoice
 from media.ways import CONGESTED_QUEUE_S, Receiver, Way
 
@@ -47,10 +57,6 @@ RESUME_WINDOW_S = 6.0
 DEFERRED_AFTER_S = 10.0
 """Nobody is told to telephone because of one bad moment."""
 
-REMB_VOICE_MARGIN = 1.2
-REMB_LEAST_BPS = 30_000
-"""Chromium sends no less video whatever it is told, and an estimate it took for lower would only slow its growth."""
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -65,28 +71,6 @@ class Decision:
     """Receivers who are not forwarded the picture."""
     doubled: frozenset[str] = frozenset()
     """Receivers who are sent each of its packets twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Bound:
-    """What one link leaves for the picture."""
-
-    room_bps: int
-    proven_bps: int
-    """The part of the room that may be climbed on."""
-    whose: Whose
-    why: Why = "rate"
-    doubled: bool = False
-    """Each packet is sent twice there, for which the room is already halved."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Cap:
-    """The highest rung that is not a matter of rate, and what holds it there."""
-
-    rung: int
-    whose: Whose
-    why: Why
 
 
 class Controller:
@@ -177,7 +161,7 @@ class Controller:
         proof.see(now_s, sending_bps, calm=calm)
         starting = self._ladder is None or self._ladder.starting(now_s)
 
-        voice_room_bps = min([guess.rate_bps, *(_voice_share_bps(receiver) for receiver in receivers)])
+        voice_room_bps = min([guess.rate_bps, *(voice_share_bps(receiver) for receiver in receivers)])
         proven_bps = proof.proven_bps(now_s, voice_room_bps, probes=not starting)
         voice = self._speak(now_s, uplink, receivers, voice_room_bps, proven_bps)
         audio_bps = shapes.voice_bps(voice.shape)
@@ -186,7 +170,7 @@ class Controller:
 
         shown = [receiver for receiver in receivers if receiver.shown]
         bounds = {
-            one.key: _others_bound(now_s, one, proof, audio_bps, wanted_bps, doubled=one.key in self._doubled)
+            one.key: others_bound(now_s, one, proof, audio_bps, wanted_bps, doubled=one.key in self._doubled)
             for one in shown
         }
         self._doubled = frozenset(key for key, bound in bounds.items() if bound.doubled)
@@ -195,7 +179,7 @@ class Controller:
         own_proven_bps = proof.proven_bps(now_s, guess.rate_bps, probes=not starting)
         own_room_bps = shapes.video_room_bps(guess.rate_bps, audio_bps, uplink.loss)
         # What was lost on the way was sent again, and is not in what came: so it is not taken off once more.
-        own = _Bound(own_room_bps, min(own_room_bps, shapes.video_room_bps(own_proven_bps, wanted_bps)), "own")
+        own = Bound(own_room_bps, min(own_room_bps, shapes.video_room_bps(own_proven_bps, wanted_bps)), "own")
         others = [bounds[receiver.key] for receiver in shown]
         proven_room_bps = min(bound.proven_bps for bound in (own, *others))
         others += self._brake(now_s, uplink, shown, sending_bps, audio_bps)
@@ -208,7 +192,7 @@ class Controller:
             ladder = self._ladder = Ladder(now_s, enter)
             self._video_bps = max(shapes.enter_bps(enter), least.room_bps / 2)
         keep = min(cap.rung, self._kept(now_s, ladder.rung, least.room_bps, uplink, shown))
-        enter = min(cap.rung, _entered(now_s, ladder, guess, proof, own, others, lossy=self._loss_cap < 5))
+        enter = min(cap.rung, entered_rung(now_s, ladder, guess, proof, own, others, lossy=self._loss_cap < 5))
         if self._is_deferred(now_s, ladder.rung, voice_room_bps):
             keep = enter = 0
         self._choose(now_s, ladder, guess, cap, keep)
@@ -228,11 +212,11 @@ class Controller:
             audio=voice.shape,
             codec=codec,
             video_bps=video_bps,
-            stills_bps=_stills_bps(ladder.rung, video_bps, least.room_bps, proven_room_bps),
+            stills_bps=stills_bps_of(ladder.rung, video_bps, least.room_bps, proven_room_bps),
             hurried=starting,
         )
         hidden = frozenset(receiver.key for receiver in receivers if not receiver.shown)
-        remb_bps = _remb_bps(guess.rate_bps, audio_bps, video_bps)
+        remb_bps = remb_bps_of(guess.rate_bps, audio_bps, video_bps)
         return Decision(limits, changed, remb_bps, self._paused | hidden, self._doubled)
 
     def _speak(
@@ -266,7 +250,7 @@ class Controller:
 
     def _brake(
         self, now_s: float, uplink: Way, shown: Sequence[Receiver], sending_bps: int, audio_bps: int
-    ) -> list[_Bound]:
+    ) -> list[Bound]:
         """Return a bound while a queue stands somewhere on the way."""
         worst = max(shown, key=lambda receiver: receiver.downlink.queue_s, default=None)
         own = worst is None or uplink.queue_s >= worst.downlink.queue_s
@@ -278,7 +262,7 @@ class Controller:
             return []
         # Stills wait by themselves where there is no room: only moving pictures are braked.
         room_bps = max(self._brake_bps - audio_bps, shapes.STILLS_ENTER_BPS)
-        return [_Bound(room_bps, room_bps, "own" if own else "other", "delay")]
+        return [Bound(room_bps, room_bps, "own" if own else "other", "delay")]
 
     def _cap(
         self,
@@ -287,12 +271,12 @@ class Controller:
         receivers: Sequence[Receiver],
         uplink: Way,
         shown: Sequence[Receiver],
-    ) -> _Cap:
+    ) -> Cap:
         if client is not None and not client.wants_video:
             if not self._voice_only:
                 first = any(not receiver.wants_video for receiver in receivers)
                 self._chosen_by = "other" if first else "own"
-            return _Cap(1, self._chosen_by, "choice")
+            return Cap(1, self._chosen_by, "choice")
         worst = max(shown, key=lambda receiver: receiver.downlink.loss, default=None)
         own = worst is None or uplink.loss >= worst.downlink.loss
         loss = uplink.loss if worst is None or own else worst.downlink.loss
@@ -301,8 +285,8 @@ class Controller:
         )
         most_rung = self._codec.most_rung if codecs else 2
         if most_rung < self._loss_cap:
-            return _Cap(most_rung, "own", "cpu")
-        return _Cap(self._loss_cap, "own" if own else "other", "loss")
+            return Cap(most_rung, "own", "cpu")
+        return Cap(self._loss_cap, "own" if own else "other", "loss")
 
     def _is_deferred(self, now_s: float, rung: int, room_bps: int) -> bool:
         """Return whether not even a voice has been possible for long enough to say so."""
@@ -316,7 +300,7 @@ class Controller:
             self._deferred_since_s = now_s
         return now_s - self._deferred_since_s >= DEFERRED_AFTER_S
 
-    def _choose(self, now_s: float, ladder: Ladder, guess: UplinkGuess, cap: _Cap, keep: int) -> None:
+    def _choose(self, now_s: float, ladder: Ladder, guess: UplinkGuess, cap: Cap, keep: int) -> None:
         """Remember what was before voice only was chosen, and go back to it without patience."""
         chosen = cap.why == "choice"
         if chosen and not self._voice_only:
@@ -336,8 +320,8 @@ class Controller:
         proof: Proof,
         keep: int,
         enter: int,
-        least: _Bound,
-        cap: _Cap,
+        least: Bound,
+        cap: Cap,
     ) -> None:
         """Let the ladder step, and say why."""
         told = self._telling.limits
@@ -346,7 +330,7 @@ class Controller:
         after = ladder.step(now_s, keep, enter)
         if ladder.failures > failures:
             proof.refute(now_s)
-        why, whose = _reason(after, cap, least)
+        why, whose = reason_of(after, cap, least)
         if told is None and why == "rate" and guess.guessed:
             why, whose = "start", "none"
         elif after > before and (after == 5 or not ladder.starting(now_s)):
@@ -375,81 +359,3 @@ class Controller:
         rising_bps = max(self._video_bps * (1 + growth * min(elapsed_s, 1.0)), picture.keep_bps)
         self._video_bps = min(rising_bps, most_bps, max(room_bps, shapes.LEAST_PICTURE_BPS))
         return int(self._video_bps)
-
-
-def _others_bound(
-    now_s: float, receiver: Receiver, proof: Proof, audio_bps: int, wanted_bps: int, *, doubled: bool
-) -> _Bound:
-    """Return what a receiver's share leaves for the picture beside the voice and its repetitions there."""
-    share_bps = receiver.share_bps if receiver.share_bps is not None else START_UNKNOWN_BPS
-    loss, times = receiver.downlink.loss, 1 + receiver.copies
-    proven_bps = proof.proven_bps(now_s, share_bps, probes=receiver.downlink.known)
-    room_bps = shapes.video_room_bps(share_bps, audio_bps * times, loss)
-    twice = doubles(receiver.downlink.rtt_s, room_bps, doubled)
-    if twice:
-        room_bps //= 2
-    # What the sender sent went through with its repetitions and repairs: they are not taken off once more.
-    proven_room_bps = min(room_bps, shapes.video_room_bps(proven_bps, wanted_bps))
-    return _Bound(room_bps, proven_room_bps, "other", doubled=twice)
-
-
-def _entered(
-    now_s: float,
-    ladder: Ladder,
-    guess: UplinkGuess,
-    proof: Proof,
-    own: _Bound,
-    others: Sequence[_Bound],
-    *,
-    lossy: bool,
-) -> int:
-    """Return the highest rung that may be entered for what the links have proven, or what is worth a try.
-
-    Voice and stills leave no trace of what a link could carry, so that the next rung above them may be tried without
-    proof; from rung 3 on the picture's own rate is the proof. Stills wait by themselves where there is no room, so at
-    the beginning the estimate is enough for them. A link that loses much is no thin one, and is tried at once.
-    """
-    rung = ladder.rung
-    if guess.congested:
-        return rung
-    proven = shapes.highest_entered(min(bound.proven_bps for bound in (own, *others)))
-    if ladder.starting(now_s) and min(bound.room_bps for bound in (own, *others)) >= shapes.enter_bps(2):
-        proven = max(proven, 2)
-    if proven > rung or rung not in (1, 2) or not proof.may_try(now_s):
-        return proven
-    if ladder.starting(now_s) and not lossy:
-        return proven
-    enter_bps = shapes.enter_bps(rung + 1)
-    may_carry = own.room_bps >= enter_bps or not proof.probed(guess.rate_bps)
-    return rung + 1 if may_carry and all(bound.room_bps >= enter_bps for bound in others) else proven
-
-
-def _voice_share_bps(receiver: Receiver) -> int:
-    """Return what a receiver has for the voice: where no picture is shown the share is this voice, and says nothing."""
-    share_bps = receiver.share_bps if receiver.share_bps is not None else START_UNKNOWN_BPS
-    if receiver.shown:
-        return share_bps
-    return max(share_bps, (receiver.downlink.carries_bps() or 0) // (MAX_ROOM_LEGS - 1))
-
-
-def _stills_bps(rung: int, video_bps: int, room_bps: int, proven_bps: int) -> int:
-    """Return what stills may take: alone, what is proven and a little at least; else what the picture leaves."""
-    if rung < 2:
-        return 0
-    if rung == 2:
-        sure_bps = max(proven_bps, shapes.STILLS_ENTER_BPS)
-        return min(int(room_bps * shapes.STILLS_ALONE_SHARE), sure_bps, shapes.STILLS_MOST_BPS)
-    spare_bps = max(room_bps - video_bps, int(room_bps * shapes.STILLS_SHARE))
-    return min(spare_bps, shapes.STILLS_MOST_BPS)
-
-
-def _remb_bps(up_bps: int, audio_bps: int, video_bps: int) -> int:
-    fits_bps = min(audio_bps + video_bps, int(up_bps * (1 - shapes.FEEDBACK_SHARE)))
-    return max(fits_bps, int(audio_bps * REMB_VOICE_MARGIN), REMB_LEAST_BPS)
-
-
-def _reason(rung: int, cap: _Cap, least: _Bound) -> tuple[Why, Whose]:
-    """Return what keeps a direction from a higher rung."""
-    if cap.why == "choice" or cap.rung == rung < shapes.highest_kept(least.room_bps):
-        return cap.why, cap.whose
-    return ("clear", "none") if rung == 5 else (least.why, least.whose)

@@ -19,6 +19,9 @@ LEAST_BYTES = 2_500
 LEAST_S = 0.06
 JITTERS = 4.0
 """A burst takes at least so long to arrive, and so many times the link's jitter, or its rate is mostly chance."""
+SPREAD_S = 0.04
+"""So much longer it takes at least, and so many times the jitter, where the link spread it: on a good link 5 ms of
+jitter made 60 ms of 40, which was taken for a link of 500 kbit/s."""
 MOST_S = 1.0
 """A burst that goes on for longer is evaluated so far, and a new one begun: more would be the sender's mean rate."""
 SPREAD = 1.3
@@ -81,7 +84,7 @@ class Dispersion:
         if came_s < max(LEAST_S, JITTERS * jitter_s):
             return
         came_bps = burst.bytes * 8 / came_s
-        if came_s >= SPREAD * left_s:
+        if came_s >= SPREAD * left_s and came_s - left_s >= max(SPREAD_S, JITTERS * jitter_s):
             self._spread.append(came_bps)
         elif left_s / THROUGH <= came_s <= left_s * THROUGH:
             self.through_bps = burst.bytes * 8 / max(came_s, left_s)

@@ -236,6 +236,16 @@ class Estimator:
             self._aimd.rate_bps = usable_bps
             self._aimd.capacity_bps = rate_bps
 
+    def carried(self, rate_bps: float, now_s: float) -> None:
+        """Take in that a burst came through as it had left: the link carries so much, and nobody knows how much more."""
+        usable_bps = min(PROBE_SHARE * rate_bps, MAX_BPS)
+        if usable_bps <= self._aimd.rate_bps or self._aimd.draining:
+            return
+        self._aimd.rate_bps = usable_bps
+        if self._aimd.capacity_bps is not None and self._aimd.capacity_bps < rate_bps:
+            self._aimd.capacity_bps = None
+        self._proven_bps, self._proven_s = usable_bps, now_s
+
     def probed(self, rate_bps: float, now_s: float) -> None:
         """Take in what a train of packets measured. A lower result than the estimate counts only at the start."""
         usable_bps = min(max(PROBE_SHARE * rate_bps, MIN_BPS), MAX_BPS)

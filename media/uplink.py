@@ -111,7 +111,7 @@ class Uplink:
         if full_bps is not None and full_bps != self._full_bps:
             estimator.filled(full_bps, now_s)
         elif through_bps is not None and full_bps is None and through_bps > estimator.estimate_bps:
-            estimator.probed(through_bps, now_s)
+            estimator.carried(through_bps, now_s)
         self._full_bps = full_bps
         bursts.through_bps = None
 

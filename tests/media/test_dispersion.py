@@ -59,6 +59,9 @@ def test_short_bursts_say_nothing() -> None:
     bursts = Dispersion()
     burst(bursts, link_bps=128_000, sent_bps=300_000, packets=3)
     burst(bursts, link_bps=3_000_000, sent_bps=9_000_000, from_s=5.0, jitter_s=0.03)
+    for index, came_s in enumerate((0.0, 0.011, 0.028, 0.04, 0.062)):  # jitter of a good link
+        bursts.add(9 + index * 0.01, 79 + came_s, 1000, 0.004)
+    bursts.end(0.004)
     for index in range(20):
         bursts.add(20 + index * 0.02, 90 + index * 0.03, 90, 0.0)
     bursts.end(0.0)

@@ -9,7 +9,7 @@ from media.twcc import Report
 
 
 def test_what_is_outstanding_is_as_old_as_its_first_packet() -> None:
-    """Nothing before a first report; then the age of the first packet of which none tells, whatever else is reported."""
+    """Nothing before a first report; then the age of the first packet that none tells of, whatever else is told."""
     log = SentLog()
     for number in range(10):
         log.sent(number, number * 0.1, 100)
