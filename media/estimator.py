@@ -29,7 +29,9 @@ PROBE_SHARE = 0.9
 PROBE_VALID_S = 30.0
 FULL_SHARE = 0.93
 """Of what a full link was seen to carry: the rest is for feedback and for what the voice does at once."""
-FULL_BEYOND = 1.08
+FULL_ABOUT = 1.1
+"""The same where only a queue has told: what came through beside other traffic of the link was not all it carries."""
+FULL_BEYOND = 1.12
 """What comes through beyond it may grow so far: the link carries more now, or a queue will tell."""
 FULL_VALID_S = 30.0
 FULL_VALID_MOST_S = 240.0
@@ -54,7 +56,7 @@ class Estimator:
     """Estimates one direction of one link. `start_bps`: the first idea (a probe or what is remembered)."""
 
     __slots__ = (
-        "_acked", "_aimd", "_first_s", "_full_bps", "_full_s", "_full_valid_s",
+        "_acked", "_aimd", "_first_s", "_full_bps", "_full_s", "_full_share", "_full_valid_s",
         "_jitter", "_loss", "_packet_bits", "_packets", "_probe_s", "_proven_bps",
         "_proven_s", "_sent", "_standing", "_trend", "_unknown_bytes", "_updated_s", "overusing",
     )  # fmt: skip
@@ -75,6 +77,7 @@ class Estimator:
         self._proven_s = float("-inf")
         self._full_bps = 0.0
         self._full_s = float("-inf")
+        self._full_share = FULL_SHARE
         self._full_valid_s = FULL_VALID_S
         self._unknown_bytes = 0.0
         self._probe_s = float("-inf")  # when a train was last reported
@@ -180,6 +183,8 @@ class Estimator:
     def _steer(self, now_s: float, rtt_s: float, elapsed_s: float) -> None:
         aimd, queue_s = self._aimd, self.queue_s
         acked_bps, sent_bps = self._acked.bps, self._sent.bps or 0.0
+        if acked_bps is not None and now_s - self._full_s < FULL_ONE_S:
+            self._full_bps = max(self._full_bps, acked_bps)
         if now_s - self._probe_s < PROBE_LASTS_S:
             self.overusing = queue_s > PROBE_QUEUE_S
         else:
@@ -209,7 +214,7 @@ class Estimator:
         if now_s - self._proven_s < PROBE_VALID_S:
             ceiling_bps = max(ceiling_bps, self._proven_bps)
         if now_s - self._full_s < self._full_valid_s:
-            ceiling_bps = min(ceiling_bps, max(FULL_SHARE * self._full_bps, FULL_BEYOND * delivered_bps))
+            ceiling_bps = min(ceiling_bps, max(self._full_share * self._full_bps, FULL_BEYOND * delivered_bps))
         aimd.calm(queue_s, rtt_s, ceiling_bps=ceiling_bps, packet_bits=self._packet_bits, elapsed_s=elapsed_s)
 
     @property
@@ -222,22 +227,22 @@ class Estimator:
         elapsed_s = now_s - self._full_s
         same = abs(rate_bps - self._full_bps) <= FULL_SAME * self._full_bps
         if elapsed_s < FULL_ONE_S:
-            self._full_bps = max(self._full_bps, rate_bps)
             return
         again = same and elapsed_s < 2 * self._full_valid_s
         self._full_valid_s = min(2 * self._full_valid_s, FULL_VALID_MOST_S) if again else FULL_VALID_S
-        self._full_bps, self._full_s = rate_bps, now_s
+        self._full_bps, self._full_s, self._full_share = rate_bps, now_s, FULL_ABOUT
 
     def filled(self, rate_bps: float, now_s: float) -> None:
         """Take in that the link was seen full by a burst, and then carried so much."""
         self._full_bps, self._full_s, self._full_valid_s = rate_bps, now_s, FULL_VALID_S
+        self._full_share = FULL_SHARE
         usable_bps = max(FULL_SHARE * rate_bps, MIN_BPS)
         if not self._aimd.draining:
             self._aimd.rate_bps = usable_bps
             self._aimd.capacity_bps = rate_bps
 
     def carried(self, rate_bps: float, now_s: float) -> None:
-        """Take in that a burst came through as it had left: the link carries so much, and nobody knows how much more."""
+        """Take in that a burst came through as it had left: the link carries so much, and who knows how much more."""
         usable_bps = min(PROBE_SHARE * rate_bps, MAX_BPS)
         if usable_bps <= self._aimd.rate_bps or self._aimd.draining:
             return
