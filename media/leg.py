@@ -15,6 +15,7 @@ from media.control import LegStats, Limits, TrackStats
 from media.downlink import Downlink
 from media.dtls import Certificate, Dtls, DtlsError
 from media.feedback import Feedback
+from media.flight import Flight
 from media.ice import IceCredentials
 from media.plane import Plane
 from media.sdp import AUDIO_PTS, MIDS, RTX_OF, SLOTS, VIDEO_PTS, OfferSpec, SlotSsrcs
@@ -48,10 +49,6 @@ class LegSlot:
     def shows(self, leg: Leg) -> bool:
         """Tell whether `leg` is heard and seen in this slot."""
         return self.source is leg
-
-
-FLIGHT_S = 0.2
-"""The datagrams of one flight leave together, and are sent again after half a second at the earliest."""
 
 
 class Leg:
@@ -107,8 +104,7 @@ class Leg:
         self._new_ssrcs: deque[float] = deque(maxlen=MAX_NEW_SSRCS)
         self.feedback = Feedback(self, plane)
         self.conductor = Conductor(self, tell)
-        self._flown = False
-        self._flight_s: float | None = None
+        self._flight = Flight()
 
     # ---- description and handshake
 
@@ -165,18 +161,14 @@ class Leg:
             self.end.outlet.look_again()
 
     def _send_dtls(self, datagram: bytes) -> None:
-        if not self._flown:
-            self._flown = True
-            self._flight_s = self._clock()
-        elif self._flight_s is not None and self._clock() - self._flight_s > FLIGHT_S:
-            self._flight_s = None  # sent again: nobody can tell which of the two is answered (Karn and Partridge, 1987)
+        self._flight.left(self._clock())
         self._plane.send(self.end, datagram)
 
     def on_dtls(self, datagram: bytes) -> bool:
         """Take a DTLS datagram; the first one after our first flight gives a first idea of the round trip."""
-        if self._flight_s is not None:
-            self.feedback.guess_round_trip(self._clock() - self._flight_s)
-            self._flight_s = None
+        rtt_s = self._flight.answered(self._clock())
+        if rtt_s is not None:
+            self.feedback.guess_round_trip(rtt_s)
         return self.dtls.receive(datagram)
 
     # ---- ICE

@@ -62,6 +62,11 @@ VOICES = (
 )
 """From thin to rich."""
 
+THIN_RED_VOICE = Voice(from_bps=40_000, frame_ms=60, bitrate_bps=12_000, dtx=True)
+THIN_RED_BELOW_BPS = 75_000
+"""With RED on thin links: 34 kbit/s in all instead of 42, and the 8 are what stills have there. 12 kbit/s of wideband
+were PESQ 3.8 where 16 were 4.2, both without loss."""
+
 LOSSY_VOICES = (
     # With RED 63 kbit/s in all; a lost pair is a hole of 40 ms, not 120.
     Voice(from_bps=110_000, frame_ms=20, bitrate_bps=16_000, dtx=False),

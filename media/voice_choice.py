@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from media.control import AudioShape
-from media.shapes import FEEDBACK_SHARE, LOSSY, LOSSY_VOICES, VOICES, Voice, voice_bps
+from media.shapes import (
+    FEEDBACK_SHARE,
+    LOSSY,
+    LOSSY_VOICES,
+    THIN_RED_BELOW_BPS,
+    THIN_RED_VOICE,
+    VOICES,
+    Voice,
+    voice_bps,
+)
 
 RED_FROM = 0.03
 """From this loss on each packet carries the one before it too."""
@@ -149,6 +158,8 @@ def _shape(room_bps: float, loss: float, red: bool) -> AudioShape:
     """Return the richest voice for a direction of so many bit/s in all."""
     voice = _voice(room_bps, loss)
     fits_bps = room_bps * FITS_SHARE
+    if red and voice is VOICES[1] and room_bps < THIN_RED_BELOW_BPS:
+        voice = THIN_RED_VOICE
     shape = voice.shape(red=red)
     if _cost(shape) <= fits_bps:
         return shape

@@ -104,6 +104,23 @@ async def test_voice_only_is_a_choice(relay: Relay) -> None:
     await b.close()
 
 
+async def test_a_picture_that_has_ended_is_not_asked_for(relay: Relay) -> None:
+    """Where no picture is to be sent any more, what is missing of the last one is left alone; voice is asked for."""
+    a, b = await counting(relay, "a"), await counting(relay, "b")
+    relay.report("a", ReportLeg(call="call", epoch=1, report=ClientReport(wants_video=False)))
+    await talk(a, b, packets=30)
+    await until(lambda: relay.legs["a"].conductor.shows_nothing)
+    asked = len(a.of(rtcp.Nack))
+    a.send_video(35, bytes(300))
+    a.send_audio(35)
+    await until(lambda: len(a.of(rtcp.Nack)) > asked)
+    voice = relay.legs["a"].audio.ssrc
+    assert {request.media_ssrc for request in a.of(rtcp.Nack)[asked:]} == {voice}
+    assert not relay.legs["a"].video.missing
+    await a.close()
+    await b.close()
+
+
 async def test_a_link_that_does_not_answer_gets_no_pictures(relay: Relay) -> None:
     """Without feedback pictures are held back within seconds; when it answers again they begin with a keyframe."""
     a, b = await counting(relay, "a"), await counting(relay, "b")
