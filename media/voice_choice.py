@@ -25,6 +25,10 @@ MEAN_S = 6.0
 MEAN_FROM = 0.025
 """A mean that goes up and down by a half of one per cent around 3 % is to find it."""
 RED_OFF_BELOW = 0.015
+CHEAP_SHARE = 0.37
+CHEAP_FROM, CHEAP_OFF_BELOW = 0.006, 0.003
+"""Where the protected voice takes no more than this share of the direction even 1 % loss is worth it: each packet of
+60 ms that is lost is a syllable, and PESQ was 3.2 with them and 3.6 without."""
 RED_OFF_AFTER_S = 30.0
 CONCEALED_FROM = 0.03
 CONCEALED_LOSS_FROM = 0.01
@@ -76,7 +80,7 @@ class VoiceChoice:
     def step(self, now_s: float, room_bps: float, proven_bps: float, loss: float, concealed: float) -> AudioShape:
         """Return the shape from now on for a direction of `room_bps` in all, of which `proven_bps` are sure, with the
         worst loss on its way and the worst concealment that a listener reported, as shares."""
-        red = self._red(now_s, loss, concealed)
+        red = self._red(now_s, room_bps, loss, concealed)
         loss = loss if loss >= LOSSY else self._mean_loss
         if self.shape in [voice.shape(red=True) for voice in LOSSY_VOICES]:
             loss /= LOSSY_ENDS
@@ -128,19 +132,21 @@ class VoiceChoice:
         self._changed_s = now_s
         self._rich_since_s = self._poor_since_s = None
 
-    def _red(self, now_s: float, loss: float, concealed: float) -> bool:
+    def _red(self, now_s: float, room_bps: float, loss: float, concealed: float) -> bool:
         elapsed_s = min(max(now_s - self._loss_s, 0.0), 1.0)
         self._mean_loss += (loss - self._mean_loss) * min(elapsed_s / MEAN_S, 1.0)
         self._loss_s = now_s
         conceals = concealed >= CONCEALED_FROM and self._mean_loss >= CONCEALED_LOSS_FROM
         lossy = loss >= RED_AT_ONCE_FROM or conceals
-        clean = self._mean_loss < RED_OFF_BELOW and loss < RED_FROM and not conceals
+        cheap = _cost(_voice(room_bps, loss).shape(red=True)) <= CHEAP_SHARE * room_bps
+        off_below = CHEAP_OFF_BELOW if cheap else RED_OFF_BELOW
+        clean = self._mean_loss < off_below and loss < RED_FROM and not conceals
         self._lossy_since_s = _since(self._lossy_since_s, now_s, lossy)
         self._clean_since_s = _since(self._clean_since_s, now_s, clean)
         if self.shape.red:
             return self._clean_since_s is None or now_s - self._clean_since_s < RED_OFF_AFTER_S
         long_enough = self._lossy_since_s is not None and now_s - self._lossy_since_s >= RED_AFTER_S
-        return self._mean_loss >= MEAN_FROM or long_enough
+        return self._mean_loss >= (CHEAP_FROM if cheap else MEAN_FROM) or long_enough
 
 
 def _since(since_s: float | None, now_s: float, holds: bool) -> float | None:

@@ -31,7 +31,7 @@ videoroom, holding each side to a bit rate chosen for the link (`CAPS_KBPS` in `
   with the changing link). A run is not valid where an encoder was limited by the CPU for 5 % of the time, the machine
   was busy for 92 % of it, a camera gave 20 pictures a second or fewer, or the emulator was late: it is made again.
 * STOI and PESQ (wideband) are of what was heard against the recording that the speaker's browser was given, so they
-  include both browsers' voice processing while both people talk all the time: about 0.97 and 3.6 are the most.
+  include both browsers' voice processing while both people talk all the time: about 0.99 and 4.0 are the most.
   Speech is {speech}.
 * *lag* is mouth to ear. *silence* is the longest run of missing speech. *concealed* is the share of samples that the
   browser made up. *fps* counts displayed pictures; *frozen* is the share of the time inside gaps over 500 ms without a

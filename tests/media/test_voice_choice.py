@@ -75,6 +75,13 @@ def test_what_listeners_miss_counts_as_loss() -> None:
     assert told(clean, 0.0, 30, 100, 0.0, 0.05) == []
 
 
+def test_one_per_cent_is_worth_protection_where_there_is_room() -> None:
+    """At 1 % loss a direction of 120 kbit/s takes up RED and keeps it; one of 64 kbit/s keeps its room for stills."""
+    roomy, thin = VoiceChoice(0.0, 120_000, 0.0), VoiceChoice(0.0, 64_000, 0.0)
+    assert [shape.red for _, shape in told(roomy, 0.0, 120, 120, 0.01)] == [True]
+    assert told(thin, 0.0, 120, 64, 0.01) == []
+
+
 def test_what_is_not_proven_makes_no_richer_voice() -> None:
     """An estimate that nothing was sent for changes nothing."""
     choice = VoiceChoice(0.0, 60_000, 0.0)
