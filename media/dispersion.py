@@ -48,11 +48,13 @@ class _Burst:
 class Dispersion:
     """Reads the bursts of one uplink. Times in seconds of the sender's and of the receiver's clock."""
 
-    __slots__ = ("_burst", "_spread", "through_bps")
+    __slots__ = ("_burst", "_spread", "spread", "through_bps")
 
     def __init__(self) -> None:
         self._burst: _Burst | None = None
         self._spread: deque[float] = deque(maxlen=KEPT)
+        self.spread = False
+        """The last burst was spread: `full_bps` holds anew; the caller sets it back when it was used."""
         self.through_bps: float | None = None
         """What the last burst came through at without being spread; the caller sets it back when it was used."""
 
@@ -86,6 +88,7 @@ class Dispersion:
         came_bps = burst.bytes * 8 / came_s
         if came_s >= SPREAD * left_s and came_s - left_s >= max(SPREAD_S, JITTERS * jitter_s):
             self._spread.append(came_bps)
+            self.spread = True
         elif left_s / THROUGH <= came_s <= left_s * THROUGH:
             self.through_bps = burst.bytes * 8 / max(came_s, left_s)
             if self._spread and self.through_bps > MORE * max(self._spread):

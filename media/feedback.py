@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 IMPATIENT_LOSS = 0.10
 IMPATIENT = 0.5
+"""From this loss on a request is repeated after half a round trip: requests are lost as packets are."""
 REMB_AT_ONCE_S = 0.2
 """A falling budget is told to the senders at once, but no more often than this."""
 

@@ -1,7 +1,8 @@
 """Which packets to ask a sender for again (RFC 4585 §6.2.1): when, how often, and when to give up.
 
 A packet is asked for at once and again each round trip, because an answer cannot come sooner and the request itself may
-be lost. What is too old, asked for too often or too much gives way to a keyframe, which repairs it all.
+be lost (where many are, the caller gives half of one). What is too old, asked for too often or too much gives way to a
+keyframe, which repairs it all.
 """
 
 from __future__ import annotations

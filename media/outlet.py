@@ -205,6 +205,7 @@ class Outlet:
     def forget(self, sink: Sink) -> None:
         """Drop what waits of a slot whose source has left."""
         self.pacer.forget(sink)
+        self._doubles = deque(entry for entry in self._doubles if entry[1].sink is not sink)
 
     def clear(self) -> None:
         """Drop everything that waits: it is of before a cut."""

@@ -132,12 +132,13 @@ _FIRST_SIZE = 36.0  # bytes of a feedback before any was built: header, a few ch
 class Arrivals:
     """Records when packets came and says so to their sender. Times are of one monotonic clock, in seconds."""
 
-    __slots__ = ("_begin", "_count", "_feedbacks", "_highest", "_newest_s", "_next", "_size", "_times", "excused")
+    __slots__ = ("_begin", "_count", "_feedbacks", "_highest", "_newest_s", "_size", "_times", "_told_s", "excused")
 
     def __init__(self) -> None:
         self.excused = False
         """What is missing is told of as if it had come with the packet before it: see `media.uplink`."""
         self._newest_s = 0.0
+        self._told_s: float | None = None  # when the newest packet came that was told of
         self._times: list[float | None] = [None] * RING
         self._highest = -1  # newest packet, counted on beyond 16 bits; -1 before the first
         self._begin = 0  # first packet not reported yet
@@ -208,12 +209,10 @@ class Arrivals:
         symbols: list[int] = []
         deltas = bytearray()
         reference = ticks = -1
-        before_s: float | None = None
         for number in range(begin, end):
             time_s = times[number & _MASK]
             if time_s is None and self.excused:
-                time_s = before_s
-            before_s = time_s
+                time_s = self._told_s
             if time_s is None:
                 symbols.append(_LOST)
                 continue
@@ -232,6 +231,7 @@ class Arrivals:
                 end = number
                 break
             ticks = at
+            self._told_s = time_s
         if reference < 0:
             return b"", end
         header = _HEADER.pack(begin & 0xFFFF, len(symbols), (reference % _REFERENCE_MOD) << 8 | self._feedbacks)

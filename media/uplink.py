@@ -30,7 +30,7 @@ class Uplink:
     """The estimate of one leg's uplink. All times are of the relay's monotonic clock, in seconds."""
 
     __slots__ = (
-        "_batch", "_clock", "_dispersion", "_fed_s", "_full_bps", "_next", "_sent_s", "arrivals", "estimator",
+        "_batch", "_clock", "_dispersion", "_fed_s", "_next", "_sent_s", "arrivals", "estimator",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -38,7 +38,6 @@ class Uplink:
         self.estimator = Estimator()
         self._clock = SendClock()
         self._dispersion = Dispersion()
-        self._full_bps: float | None = None
         self._batch: dict[int, PacketResult | None] = {}
         """By transport number; None: it came, but does not say when it had left (Firefox' voice)."""
         self._next = -1  # the transport number expected, counted on beyond 16 bits
@@ -108,12 +107,11 @@ class Uplink:
             else:
                 bursts.add(result.sent_s, result.arrived_s, result.size_bytes, estimator.jitter_s)
         full_bps, through_bps = bursts.full_bps, bursts.through_bps
-        if full_bps is not None and full_bps != self._full_bps:
+        if full_bps is not None and bursts.spread:
             estimator.filled(full_bps, now_s)
-        elif through_bps is not None and full_bps is None and through_bps > estimator.estimate_bps:
+        elif full_bps is None and through_bps is not None:
             estimator.carried(through_bps, now_s)
-        self._full_bps = full_bps
-        bursts.through_bps = None
+        bursts.spread, bursts.through_bps = False, None
 
     def feedback_due(self, now_s: float, link_bps: int | None) -> bool:
         """Tell whether it is time for feedback, which costs room on the leg's downlink; counts it as sent."""

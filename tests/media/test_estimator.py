@@ -318,6 +318,28 @@ def test_arbitrary_bytes_as_feedback_stay_in_bounds(feedbacks: list[tuple[int, i
         assert MIN_BPS <= estimator.estimate_bps <= MAX_BPS
 
 
+def _little_traffic(estimator: Estimator, from_s: float, seconds: float, bps: float) -> float:
+    """Feed packets of 250 bytes that come without delay; returns the highest estimate."""
+    most_bps, step_s = 0.0, 2000 / bps
+    for part in range(int(seconds / 0.1)):
+        now_s = from_s + part * 0.1
+        times = [now_s + index * step_s for index in range(max(1, round(0.1 / step_s)))]
+        estimator.update([PacketResult(at_s, at_s + 0.1, 250) for at_s in times], now_s + 0.1, 0.2)
+        most_bps = max(most_bps, estimator.estimate_bps)
+    return most_bps
+
+
+def test_a_link_that_was_seen_full_is_not_filled_by_hope() -> None:
+    """A burst showed 128 kbit/s: for half a minute 100 kbit/s without a queue give no hope of more, then they do."""
+    known, hoping = Estimator(), Estimator()
+    for estimator in (known, hoping):
+        _little_traffic(estimator, 0.0, 3.0, 80_000)
+    known.filled(128_000, 3.0)
+    assert _little_traffic(known, 3.0, 25.0, 100_000) < 128_000
+    assert _little_traffic(hoping, 3.0, 25.0, 100_000) > 140_000
+    assert _little_traffic(known, 28.0, 30.0, 100_000) > 128_000
+
+
 # --- the log of what was sent ---
 
 

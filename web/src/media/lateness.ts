@@ -4,8 +4,8 @@ import type { Reading } from "./reading.ts";
 const LATE_SHARE = 0.02;
 /** Below this nothing is gained by waiting. */
 const PUNCTUAL_SHARE = 0.002;
-/** What the least buffer is set to, ms, one after the other. The last is two round trips of a link on which voice is
- * asked for again at all; more would be noticed in a conversation. */
+/** What the least buffer is set to, ms, one after the other. The last is a round trip of 0.1 s, half of another, and what
+ * the relay takes to ask; more would be noticed in a conversation. */
 const TARGETS_MS: readonly (number | null)[] = [null, 120, 180];
 const LOOK_MS = 2_000;
 /** A link that loses in bursts does so again. */
