@@ -149,6 +149,11 @@ def doubles(rtt_s: float, room_bps: int, doubled_before: bool) -> bool:
     return rtt_s >= DOUBLED_FROM_RTT_S and room_bps >= least_bps * (DOUBLED_KEPT if doubled_before else 1)
 
 
+def anticipates(room_bps: int, doubled_before: bool) -> bool:
+    """Tell whether each packet of a picture is asked for before it is missed, on an uplink with this room for it."""
+    return room_bps >= 2 * PICTURES[3].enter_bps * (DOUBLED_KEPT if doubled_before else 1)
+
+
 def repeats(loss: float, spare_bps: int, voice_bps: int) -> int:
     """Return how many spaced copies of each voice packet a downlink is sent, 0-2: as the loss asks and room allows.
 

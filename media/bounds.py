@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from media import shapes
-from media.allocation import doubles
+from media.allocation import anticipates, doubles
 from media.control import MAX_ROOM_LEGS, Whose, Why
 from media.ladder import Ladder
 from media.proof import Proof
@@ -41,6 +41,18 @@ class Cap:
     rung: int
     whose: Whose
     why: Why
+
+
+def own_bound(
+    rate_bps: int, proven_bps: int, audio_bps: int, wanted_bps: int, loss: float, *, copies: int, doubled: bool
+) -> Bound:
+    """Return what the sender's own uplink leaves for the picture beside the voice and its copies there."""
+    room_bps = shapes.video_room_bps(rate_bps, audio_bps * (1 + copies), loss)
+    twice = copies > 0 and anticipates(room_bps, doubled)
+    if twice:
+        room_bps //= 2
+    # What was lost on the way was sent again, and is not in what came: so it is not taken off once more.
+    return Bound(room_bps, min(room_bps, shapes.video_room_bps(proven_bps, wanted_bps)), "own", doubled=twice)
 
 
 def others_bound(
@@ -109,9 +121,14 @@ def stills_bps_of(rung: int, video_bps: int, room_bps: int, proven_bps: int) -> 
     return min(spare_bps, shapes.STILLS_MOST_BPS)
 
 
-def remb_bps_of(up_bps: int, audio_bps: int, video_bps: int) -> int:
-    """Return what a browser may send in all: what it is told to, as far as its uplink carries it."""
-    fits_bps = min(audio_bps + video_bps, int(up_bps * (1 - shapes.FEEDBACK_SHARE)))
+def remb_bps_of(up_bps: int, audio_bps: int, video_bps: int, loss: float) -> int:
+    """Return what a browser may send in all: what it is told to, as far as its uplink carries it.
+
+    Where much is lost that is no bound for what it sends again: Chromium lets no more than this rate be under way for a
+    round trip and 0.35 s, and resends waited for 2 s behind a voice that had it filled.
+    """
+    carries_bps = int(up_bps * (1 - shapes.FEEDBACK_SHARE))
+    fits_bps = carries_bps if loss >= shapes.LOSSY else min(audio_bps + video_bps, carries_bps)
     return max(fits_bps, int(audio_bps * REMB_VOICE_MARGIN), REMB_LEAST_BPS)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from media import extension
+from media.ahead import Ahead
 from media.allocation import Allocator, Sender, Share, repeats
 from media.control import MAX_RUNG_STEPS, ClientReport, Limits, LinkHint, LinkMeasure, LinkState, RungStep, VideoCodec
 from media.controller import Controller, Receiver, Way
@@ -21,6 +22,7 @@ from media.measure import Measurement
 from media.report import Course
 from media.sdp import PAYLOAD_TYPES, VIDEO_PTS
 from media.shapes import VOICES, voice_bps
+from media.streams import Source
 
 if TYPE_CHECKING:
     from media.leg import Leg
@@ -292,6 +294,8 @@ class Conductor:
             for slot in other.slots:
                 if slot.shows(leg):
                     slot.video.doubled = name in decision.doubled
+        anticipate(leg.audio, wanted=decision.voice_ahead)
+        anticipate(leg.video, wanted=decision.picture_ahead)
         if decision.changed:
             self._changed(decision.limits)
 
@@ -346,6 +350,14 @@ def link_state(estimator: Estimator, waiting_s: float) -> LinkState:
         waiting_ms=round(1000 * waiting_s, 1),
         overusing=estimator.overusing,
     )
+
+
+def anticipate(source: Source, *, wanted: bool) -> None:
+    """Ask a sender for each packet before it is missed, or no longer."""
+    if not wanted:
+        source.ahead = None
+    elif source.ahead is None:
+        source.ahead = Ahead()
 
 
 def pause(leg: Leg, other: Leg, *, hold: bool) -> None:

@@ -16,6 +16,7 @@ from media.bounds import (
     Cap,
     entered_rung,
     others_bound,
+    own_bound,
     reason_of,
     remb_bps_of,
     stills_bps_of,
@@ -24,6 +25,7 @@ from media.bounds import (
 from media.codec_choice import CodecChoice
 from media.control import ClientReport, Limits, LinkHint, VideoCodec, Whose, Why
 from media.ladder import Ladder
+from media.nack import VOICE_MAX_RTT_S
 from media.proof import CALM_QUEUE_S, Proof
 from media.telling import Telling
 from media.uplink_guess import UplinkGuess, assumed_uplink_bps
@@ -71,6 +73,9 @@ class Decision:
     """Receivers who are not forwarded the picture."""
     doubled: frozenset[str] = frozenset()
     """Receivers who are sent each of its packets twice."""
+    voice_ahead: bool = False
+    """The sender is asked for each packet of voice before it is missed, so that it comes twice."""
+    picture_ahead: bool = False
 
 
 class Controller:
@@ -91,6 +96,7 @@ class Controller:
         self._deferred_since_s: float | None = None
         self._paused: frozenset[str] = frozenset()
         self._doubled: frozenset[str] = frozenset()
+        self._picture_ahead = False
         # The choice of voice only, and what to come back to from it.
         self._voice_only = False
         self._chosen_by: Whose = "own"
@@ -177,9 +183,12 @@ class Controller:
         self._paused = spared({key: bound.room_bps for key, bound in bounds.items()}, self._paused)
         shown = [receiver for receiver in shown if receiver.key not in self._paused]
         own_proven_bps = proof.proven_bps(now_s, guess.rate_bps, probes=not starting)
-        own_room_bps = shapes.video_room_bps(guess.rate_bps, audio_bps, uplink.loss)
-        # What was lost on the way was sent again, and is not in what came: so it is not taken off once more.
-        own = Bound(own_room_bps, min(own_room_bps, shapes.video_room_bps(own_proven_bps, wanted_bps)), "own")
+        copies = 0 if uplink.rtt_s >= VOICE_MAX_RTT_S else repeats(uplink.loss, guess.rate_bps - audio_bps, audio_bps)
+        own = own_bound(
+            guess.rate_bps, own_proven_bps, audio_bps, wanted_bps, uplink.loss,
+            copies=min(copies, 1), doubled=self._picture_ahead,
+        )  # fmt: skip
+        self._picture_ahead = own.doubled
         others = [bounds[receiver.key] for receiver in shown]
         proven_room_bps = min(bound.proven_bps for bound in (own, *others))
         others += self._brake(now_s, uplink, shown, sending_bps, audio_bps)
@@ -216,8 +225,11 @@ class Controller:
             hurried=starting,
         )
         hidden = frozenset(receiver.key for receiver in receivers if not receiver.shown)
-        remb_bps = remb_bps_of(guess.rate_bps, audio_bps, video_bps)
-        return Decision(limits, changed, remb_bps, self._paused | hidden, self._doubled)
+        remb_bps = remb_bps_of(guess.rate_bps, audio_bps, video_bps, uplink.loss)
+        return Decision(
+            limits, changed, remb_bps, self._paused | hidden, self._doubled,
+            voice_ahead=copies > 0, picture_ahead=own.doubled,
+        )  # fmt: skip
 
     def _speak(
         self, now_s: float, uplink: Way, receivers: Sequence[Receiver], room_bps: int, proven_bps: int

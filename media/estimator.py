@@ -164,6 +164,9 @@ class Estimator:
                 self._unknown_bytes = 0.0
             self._acked.add(arrived_s, size_bytes)
             self._packet_bits += (result.size_bytes * 8 - self._packet_bits) * SMOOTH_SIZE
+            if result.untimed:
+                self._packets += 1
+                continue
             if not result.amends:
                 self._trend.add(sent_s, arrived_s)
                 self._jitter.add(sent_s, arrived_s, result.size_bytes, self._aimd.rate_bps)

@@ -216,6 +216,15 @@ class Feedback:
             source.nacked += len(lost)
             self._plane.send_rtcp(self._leg.end, rtcp.Nack(self._own_ssrc, source.ssrc, tuple(lost)).pack())
 
+    def ask_ahead(self, now_s: float) -> None:
+        """Ask this leg's browser for what it is just sending, where that is worth it."""
+        for source in (self._leg.audio, self._leg.video):
+            if source.ahead is None or source.ssrc is None:
+                continue
+            coming = source.ahead.due(now_s, self._leg.end.rtt_s, source.reception.highest)
+            if coming:
+                self._plane.send_rtcp(self._leg.end, rtcp.Nack(self._own_ssrc, source.ssrc, tuple(coming)).pack())
+
     def _patience(self) -> float:
         """How many round trips to wait before a packet is asked for again: half of one where requests are lost too.
 

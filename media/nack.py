@@ -9,7 +9,8 @@ from __future__ import annotations
 
 MAX_MISSING = 256
 """Packets asked for at a time: about 2 s of video. A larger hole costs less as a keyframe."""
-MAX_TRIES = 8
+MAX_TRIES = 24
+"""A third of all packets lost, on the way there and back, leaves one packet in a thousand after ten round trips."""
 MAX_AGE_S = 2.0
 """After this a receiver has frozen long enough that a keyframe is the better repair."""
 VOICE_MAX_AGE_S = 0.3

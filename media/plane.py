@@ -201,6 +201,8 @@ class PythonPlane:
             packet = srtp.unprotect(data)
         except SrtpError as error:
             self.dropped[error.reason] += 1
+            if source.ahead is not None and error.reason == "replayed" and end.uplink is not None:
+                end.uplink.repeated(data, size, self._clock())
             return
         now_s = self._clock()
         end.heard_s = end.media_s = now_s
@@ -216,7 +218,7 @@ class PythonPlane:
             if gap:
                 if gap > 0:
                     if source.video or end.rtt_s < VOICE_MAX_RTT_S:
-                        source.missing.gap(sequence - gap, gap, now_s)
+                        source.note_gap(sequence - gap, gap, now_s)
                         self.with_holes.add(source)
                 elif not source.missing.arrived(sequence) and history.get(sequence) is not None:
                     self.dropped["duplicate"] += 1
@@ -312,7 +314,7 @@ class PythonPlane:
         if original is None:
             return  # a probe for bandwidth
         sequence = original[2] << 8 | original[3]
-        if not source.missing.arrived(sequence):
+        if not source.missing.arrived(sequence) and not source.is_news(sequence):
             self.dropped["duplicate"] += 1
             return
         source.recovered += 1

@@ -433,6 +433,7 @@ class Relay:
             self._asked_for(source, now_s)
         for index, leg in enumerate(self._counted):
             leg.feedback.transport_feedback(now_s)
+            leg.feedback.ask_ahead(now_s)
             if (self._tick + index) % TICKS_PER_LOOK == 0:
                 self._look(leg, now_s)
         for leg in tuple(self._buckets[self._tick % TICKS_PER_REPORT]):

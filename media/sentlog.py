@@ -26,6 +26,8 @@ class PacketResult(NamedTuple):
     """An earlier result of this packet said that it was lost."""
     unreported: bool = False
     """The report that would have told of it was itself lost: nothing is known of its fate."""
+    untimed: bool = False
+    """It came, but when it had left is not known: it counts for the rate and the loss, not for the delay."""
 
 
 class SentLog:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from media.ahead import MOST, Ahead
 from media.history import History
 from media.keyframe import KeyframeRequests
 from media.nack import VOICE_MAX_AGE_S, Missing
@@ -27,7 +28,7 @@ class Source:
     """A medium that a leg sends: what is received of it, and where it goes."""
 
     __slots__ = (
-        "bytes", "end", "history", "keyframe_s", "keyframe_sequence", "keyframes", "missing", "nacked", "newest",
+        "ahead", "bytes", "end", "history", "keyframe_s", "keyframe_sequence", "keyframes", "missing", "nacked", "newest",
         "packets", "payload_type", "reception", "recovered", "rtx_ssrc", "sinks", "ssrc", "timestamp", "video",
     )  # fmt: skip
 
@@ -45,6 +46,8 @@ class Source:
         self.recovered = 0
         """Packets that came by retransmission."""
         self.reception = Reception(VIDEO_CLOCK_HZ if video else AUDIO_CLOCK_HZ)
+        self.ahead: Ahead | None = None
+        """Each packet is asked for before it is missed."""
         self.missing = Missing() if video else Missing(VOICE_MAX_AGE_S)
         self.keyframes = KeyframeRequests()
         self.history: History | None = History() if video else None
@@ -61,6 +64,19 @@ class Source:
         """Note that a keyframe begins with this packet."""
         self.keyframe_sequence, self.keyframe_s = sequence, now_s
         self.keyframes.seen()
+
+    def note_gap(self, first: int, count: int, now_s: float) -> None:
+        """Note that `count` packets from `first` on are missing, but for those of which a copy came before."""
+        self.missing.gap(first, count, now_s)
+        if self.ahead is not None and self.history is not None:
+            for sequence in range(first, first + count):
+                if self.history.get(sequence & 0xFFFF) is not None:
+                    self.missing.arrived(sequence & 0xFFFF)
+
+    def is_news(self, sequence: int) -> bool:
+        """Tell whether a copy that was asked for ahead is of a packet that has not come, and that was not yet missed."""
+        ahead = self.ahead is not None and 0 < (sequence - self.reception.highest) & 0xFFFF <= 2 * MOST
+        return ahead and self.history is not None and self.history.get(sequence) is None
 
     def keep_voice(self) -> None:
         """Keep packets of voice for who asks for them again."""

@@ -132,13 +132,12 @@ _FIRST_SIZE = 36.0  # bytes of a feedback before any was built: header, a few ch
 class Arrivals:
     """Records when packets came and says so to their sender. Times are of one monotonic clock, in seconds."""
 
-    __slots__ = ("_begin", "_count", "_feedbacks", "_highest", "_newest_s", "_size", "_times", "_told_s", "excused")
+    __slots__ = ("_begin", "_count", "_feedbacks", "_highest", "_newest_s", "_size", "_times", "excused")
 
     def __init__(self) -> None:
         self.excused = False
-        """What is missing is told of as if it had come with the packet before it: see `media.uplink`."""
+        """What is missing is told of in no feedback: see `media.uplink`."""
         self._newest_s = 0.0
-        self._told_s: float | None = None  # when the newest packet came that was told of
         self._times: list[float | None] = [None] * RING
         self._highest = -1  # newest packet, counted on beyond 16 bits; -1 before the first
         self._begin = 0  # first packet not reported yet
@@ -180,7 +179,10 @@ class Arrivals:
         self._count += 1
 
     def build(self, sender_ssrc: int, media_ssrc: int, now_s: float) -> list[bytes]:
-        """Return the RTCP packets for all that was not reported yet, losses included; none if nothing new came."""
+        """Return the RTCP packets for all that was not reported yet; none if nothing new came.
+
+        Each is to go in a datagram of its own: of several in one compound Chromium reads the last only.
+        """
         if not self._count:
             return []
         packets: list[bytes] = []
@@ -193,6 +195,8 @@ class Arrivals:
         self._count = 0
         if packets:
             size = sum(map(len, packets)) + WRAPPING_BYTES * (len(packets) - 1)
+            if self.excused:
+                size /= len(packets)  # as many runs of packets are told of in less time, so waiting would save little
             self._size += (size - self._size) * 0.25
         return packets
 
@@ -206,13 +210,17 @@ class Arrivals:
     def _one(self, begin: int) -> tuple[bytes, int]:
         """Return the body of one feedback from packet `begin` on, and the packet the next one begins with."""
         times, end = self._times, min(self._highest + 1, begin + MAX_STATUSES)
+        if self.excused:
+            while begin < end and times[begin & _MASK] is None:
+                begin += 1
         symbols: list[int] = []
         deltas = bytearray()
         reference = ticks = -1
         for number in range(begin, end):
             time_s = times[number & _MASK]
             if time_s is None and self.excused:
-                time_s = self._told_s
+                end = number
+                break
             if time_s is None:
                 symbols.append(_LOST)
                 continue
@@ -231,7 +239,6 @@ class Arrivals:
                 end = number
                 break
             ticks = at
-            self._told_s = time_s
         if reference < 0:
             return b"", end
         header = _HEADER.pack(begin & 0xFFFF, len(symbols), (reference % _REFERENCE_MOD) << 8 | self._feedbacks)

@@ -20,10 +20,14 @@ EXCUSED_FROM = 0.04
 EXCUSED_QUEUE_S = 0.1
 """Loss without a queue is the link's own. A browser that is told of it sends less and less, which does not help: at
 30 % its pictures waited for 3 s behind a rate of a tenth of the link's. The relay's own ceiling (REMB) holds it to what
-the link carries, so it is told that what is missing has come."""
+the link carries, so it is told of what came only. Not that the missing had come: Chromium then throws those packets
+away (`CullAcknowledgedPackets`), and answers no request for them."""
 
 MAX_BATCH = 2048
 """Packets kept between two looks; at more than that in 0.1 s the estimate is not what is short."""
+
+REPEATED_WITHIN = 64
+"""Transport numbers around the next one: 0.5 s of a sender who is asked for copies."""
 
 
 class Uplink:
@@ -38,8 +42,8 @@ class Uplink:
         self.estimator = Estimator()
         self._clock = SendClock()
         self._dispersion = Dispersion()
-        self._batch: dict[int, PacketResult | None] = {}
-        """By transport number; None: it came, but does not say when it had left (Firefox' voice)."""
+        self._batch: dict[int, PacketResult] = {}
+        """By transport number; Firefox' voice and copies of voice do not say when they had left."""
         self._next = -1  # the transport number expected, counted on beyond 16 bits
         self._sent_s: float | None = None  # when the newest packet that came had left
         self._fed_s = float("-inf")
@@ -56,8 +60,23 @@ class Uplink:
                     sent_s = self._clock.unwrap(send_time)
                     self._batch[number] = PacketResult(sent_s, now_s, size + HEADER_BYTES)
                 else:
-                    self._batch[number] = None
+                    self._batch[number] = _untimed(now_s, size)
         return at
+
+    def repeated(self, data: bytes, size: int, now_s: float) -> None:
+        """Count a copy of a packet of voice that had come before, which SRTP refuses as a replay (RFC 3711 §3.3.2).
+
+        It has a transport number of its own that would count as lost. Nobody vouches for it: who can forge addresses
+        could hide the loss of packets or make the rate seem higher, as far as `MAX_BATCH`, and reads nothing by it.
+        """
+        at, _ = extension.read(data)
+        if not at or self._next < 0 or len(self._batch) >= MAX_BATCH:
+            return
+        sequence = data[at] << 8 | data[at + 1]
+        number = self._unwrapped(sequence)
+        if abs(number - self._next) <= REPEATED_WITHIN:
+            self.arrivals.received(sequence, now_s)
+            self._batch.setdefault(number, _untimed(now_s, size))
 
     def _unwrapped(self, sequence: int) -> int:
         if self._next < 0:
@@ -74,7 +93,7 @@ class Uplink:
         # A packet that is only late is counted as lost now and as come with the next look: links rarely reorder.
         first = max(self._next, highest - MAX_BATCH)
         results: list[PacketResult] = []
-        timed = next((batch[number] for number in sorted(batch) if batch[number] is not None), None)
+        timed = next((batch[number] for number in sorted(batch) if not batch[number].untimed), None)
         if timed is None:
             self._next = max(self._next, highest + 1)
             self._batch = {}
@@ -83,8 +102,8 @@ class Uplink:
         sent_s, size = timed.sent_s if self._sent_s is None else self._sent_s, 0
         for number in sorted(batch.keys() | range(first, highest)):
             result = batch.get(number, PacketResult(sent_s, None, size))
-            if result is None:
-                continue
+            if result.untimed:
+                result = result._replace(sent_s=sent_s)
             if number < self._next:
                 result = result._replace(amends=True)
             sent_s, size = result.sent_s, result.size_bytes
@@ -102,6 +121,8 @@ class Uplink:
         """Learn from how the sender's bursts came what the link carries."""
         bursts, estimator = self._dispersion, self.estimator
         for result in results:
+            if result.untimed:
+                continue
             if result.arrived_s is None or result.amends:
                 bursts.end(estimator.jitter_s)
             else:
@@ -132,3 +153,7 @@ class Uplink:
             jitter_s=jitter_s,
             rtt_s=rtt_s,
         )
+
+
+def _untimed(now_s: float, size: int) -> PacketResult:
+    return PacketResult(0.0, now_s, size + HEADER_BYTES, untimed=True)

@@ -1,9 +1,14 @@
 import type { Reading } from "./reading.ts";
 
-/** So much of the voice that came was too late to be played: it was sent again, and would be heard with more patience. */
+/**
+ * From this share of the voice made up and this share of its packets asked for again some of them came too late to be
+ * played: they would be heard with more patience. `packetsDiscarded` does not tell: with RED it counts every copy.
+ */
 const LATE_SHARE = 0.02;
 /** Below this nothing is gained by waiting. */
 const PUNCTUAL_SHARE = 0.002;
+/** Over a longer round trip what is sent again comes too late for any patience that a conversation has. */
+const ANSWERED_WITHIN_MS = 160;
 /** What the least buffer is set to, ms, one after the other. The last is a round trip of 0.1 s, half of another, and what
  * the relay takes to ask; more would be noticed in a conversation. */
 const TARGETS_MS: readonly (number | null)[] = [null, 120, 180];
@@ -17,27 +22,35 @@ const BACK_MS = 60_000;
  */
 export class Lateness {
   private step = 0;
-  private before: { atMs: number; packets: number; late: number } | null = null;
+  private before: { atMs: number; reading: Reading } | null = null;
   private lateAtMs = 0;
 
   /** The least buffer from now on, ms; null leaves it to the browser. */
   look(reading: Reading, nowMs: number): number | null {
-    const { voicePackets: packets, voiceLate: late } = reading;
     const { before } = this;
-    if (!before || packets < before.packets) this.before = { atMs: nowMs, packets, late };
+    if (!before || reading.voicePackets < before.reading.voicePackets) this.before = { atMs: nowMs, reading };
     else if (nowMs - before.atMs >= LOOK_MS) {
-      this.before = { atMs: nowMs, packets, late };
-      this.judge((late - before.late) / Math.max(1, packets - before.packets), nowMs);
+      this.before = { atMs: nowMs, reading };
+      const asked = share(
+        reading.voiceAsked - before.reading.voiceAsked,
+        reading.voicePackets - before.reading.voicePackets,
+      );
+      const concealed = share(reading.concealed - before.reading.concealed, reading.samples - before.reading.samples);
+      this.judge((reading.rttMs ?? 0) <= ANSWERED_WITHIN_MS ? Math.min(asked, concealed) : 0, nowMs);
     }
     return TARGETS_MS[this.step] ?? null;
   }
 
-  private judge(share: number, nowMs: number): void {
-    if (share >= PUNCTUAL_SHARE) this.lateAtMs = nowMs;
-    if (share >= LATE_SHARE) this.step = Math.min(this.step + 1, TARGETS_MS.length - 1);
+  private judge(late: number, nowMs: number): void {
+    if (late >= PUNCTUAL_SHARE) this.lateAtMs = nowMs;
+    if (late >= LATE_SHARE) this.step = Math.min(this.step + 1, TARGETS_MS.length - 1);
     else if (this.step > 0 && nowMs - this.lateAtMs >= BACK_MS) {
       this.step -= 1;
       this.lateAtMs = nowMs;
     }
   }
+}
+
+function share(part: number, whole: number): number {
+  return part / Math.max(1, whole);
 }

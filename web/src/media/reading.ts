@@ -9,9 +9,9 @@ export interface Reading {
   received: number;
   lost: number;
   framesDecoded: number;
-  /** Packets of voice, and how many of them came too late to be played. */
+  /** Packets of voice, and how many requests were sent for some that were missing. */
   voicePackets: number;
-  voiceLate: number;
+  voiceAsked: number;
   /** Samples played, and how many of them were made up although somebody spoke. */
   samples: number;
   concealed: number;
@@ -53,7 +53,7 @@ interface Stat {
   packetsReceived?: number;
   packetsSent?: number;
   packetsLost?: number;
-  packetsDiscarded?: number;
+  nackCount?: number;
   framesDecoded?: number;
   framesEncoded?: number;
   totalEncodeTime?: number;
@@ -104,7 +104,7 @@ function nothing(): Reading {
     lost: 0,
     framesDecoded: 0,
     voicePackets: 0,
-    voiceLate: 0,
+    voiceAsked: 0,
     samples: 0,
     concealed: 0,
     frozenMs: null,
@@ -129,7 +129,7 @@ function inbound(reading: Reading, stat: Stat): void {
   reading.framesDecoded += stat.framesDecoded ?? 0;
   if (stat.kind === "audio") {
     reading.voicePackets += stat.packetsReceived ?? 0;
-    reading.voiceLate += stat.packetsDiscarded ?? 0;
+    reading.voiceAsked += stat.nackCount ?? 0;
   }
   reading.samples += stat.totalSamplesReceived ?? 0;
   // Made-up silence between two words is how DTX works, and nobody misses anything in it.
