@@ -96,6 +96,7 @@ class Controller:
         self._deferred_since_s: float | None = None
         self._paused: frozenset[str] = frozenset()
         self._doubled: frozenset[str] = frozenset()
+        self._copies = 0  # of each packet of voice, that the sender is asked for
         self._picture_ahead = False
         # The choice of voice only, and what to come back to from it.
         self._voice_only = False
@@ -168,7 +169,8 @@ class Controller:
         starting = self._ladder is None or self._ladder.starting(now_s)
 
         voice_room_bps = min([guess.rate_bps, *(voice_share_bps(receiver) for receiver in receivers)])
-        proven_bps = proof.proven_bps(now_s, voice_room_bps, probes=not starting)
+        times = 1 + self._copies
+        proven_bps = proof.proven_bps(now_s, voice_room_bps, probes=not starting, times=times)
         voice = self._speak(now_s, uplink, receivers, voice_room_bps, proven_bps)
         audio_bps = shapes.voice_bps(voice.shape)
         # A climb must leave room for the voice that the link deserves, and may have a poorer one of a bad moment.
@@ -182,11 +184,11 @@ class Controller:
         self._doubled = frozenset(key for key, bound in bounds.items() if bound.doubled)
         self._paused = spared({key: bound.room_bps for key, bound in bounds.items()}, self._paused)
         shown = [receiver for receiver in shown if receiver.key not in self._paused]
-        own_proven_bps = proof.proven_bps(now_s, guess.rate_bps, probes=not starting)
-        copies = 0 if uplink.rtt_s >= VOICE_MAX_RTT_S else repeats(uplink.loss, guess.rate_bps - audio_bps, audio_bps)
+        own_proven_bps = proof.proven_bps(now_s, guess.rate_bps, probes=not starting, times=times)
+        self._copies = _copies(uplink, guess.rate_bps, audio_bps)
         own = own_bound(
             guess.rate_bps, own_proven_bps, audio_bps, wanted_bps, uplink.loss,
-            copies=min(copies, 1), doubled=self._picture_ahead,
+            copies=self._copies, doubled=self._picture_ahead,
         )  # fmt: skip
         self._picture_ahead = own.doubled
         others = [bounds[receiver.key] for receiver in shown]
@@ -228,7 +230,7 @@ class Controller:
         remb_bps = remb_bps_of(guess.rate_bps, audio_bps, video_bps, uplink.loss)
         return Decision(
             limits, changed, remb_bps, self._paused | hidden, self._doubled,
-            voice_ahead=copies > 0, picture_ahead=own.doubled,
+            voice_ahead=self._copies > 0, picture_ahead=own.doubled,
         )  # fmt: skip
 
     def _speak(
@@ -371,3 +373,10 @@ class Controller:
         rising_bps = max(self._video_bps * (1 + growth * min(elapsed_s, 1.0)), picture.keep_bps)
         self._video_bps = min(rising_bps, most_bps, max(room_bps, shapes.LEAST_PICTURE_BPS))
         return int(self._video_bps)
+
+
+def _copies(uplink: Way, rate_bps: int, audio_bps: int) -> int:
+    """Return whether a sender is asked for each packet of voice twice: as the loss asks, and room and distance allow."""
+    if uplink.rtt_s >= VOICE_MAX_RTT_S:
+        return 0
+    return min(1, repeats(uplink.loss, rate_bps - audio_bps, audio_bps))

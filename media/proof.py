@@ -61,15 +61,18 @@ class Proof:
         """The most that went through in the last 5 to 10 s."""
         return max(self._peak_bps, self._before_bps)
 
-    def proven_bps(self, now_s: float, rate_bps: int, *, probes: bool) -> int:
-        """Return how much of an estimate may be climbed on. `probes`: it may come from more than what was sent."""
-        if probes and self.probed(rate_bps):
-            return int(rate_bps / REFUTED_MARGIN) if now_s < self._refuted_until_s else rate_bps
-        return min(rate_bps, int(self.peak_bps * REACH))
+    def proven_bps(self, now_s: float, rate_bps: int, *, probes: bool, times: int = 1) -> int:
+        """Return how much of an estimate may be climbed on.
 
-    def probed(self, rate_bps: int) -> bool:
+        `probes`: it may come from more than what was sent. `times`: how often each packet was sent.
+        """
+        if probes and self.probed(rate_bps, times):
+            return int(rate_bps / REFUTED_MARGIN) if now_s < self._refuted_until_s else rate_bps
+        return min(rate_bps, int(times * self.peak_bps * REACH))
+
+    def probed(self, rate_bps: int, times: int = 1) -> bool:
         """Return whether an estimate comes from more than what was sent of late."""
-        return rate_bps > PROBED_FROM * self.peak_bps + PROBED_FROM_BPS
+        return rate_bps > PROBED_FROM * times * self.peak_bps + PROBED_FROM_BPS
 
     def may_try(self, now_s: float) -> bool:
         """Return whether a rung may be tried without proof."""

@@ -8,6 +8,8 @@ how each packet fared, then the arrival times as differences in ticks of 250 µs
 from __future__ import annotations
 
 import struct
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from media.rtcp import RtcpError
@@ -119,6 +121,10 @@ browser takes them for a full link, and needs seconds to send again what the lin
 MAX_STATUSES = 400
 """Packets in one feedback: with two-byte differences under 1 kB, so it passes any path."""
 
+FORGIVEN_AFTER_S = 1.0
+"""By then what was lost has come by a request or is given up."""
+FORGIVE_EVERY_S = 0.25
+
 FEEDBACK_SHARE = 0.03
 """What feedback may cost of the link it is sent on; on thin links the time between feedbacks grows instead."""
 MIN_INTERVAL_S = 0.05
@@ -132,11 +138,16 @@ _FIRST_SIZE = 36.0  # bytes of a feedback before any was built: header, a few ch
 class Arrivals:
     """Records when packets came and says so to their sender. Times are of one monotonic clock, in seconds."""
 
-    __slots__ = ("_begin", "_count", "_feedbacks", "_highest", "_newest_s", "_size", "_times", "excused")
+    __slots__ = (
+        "_begin", "_count", "_feedbacks", "_forgave_s", "_highest", "_newest_s", "_passed_over", "_size", "_times",
+        "excused",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.excused = False
-        """What is missing is told of in no feedback: see `media.uplink`."""
+        """What is missing is passed over, and told of as come when nobody asks for it any more: see `media.uplink`."""
+        self._passed_over: deque[tuple[float, int]] = deque(maxlen=RING)  # when, and which
+        self._forgave_s = float("-inf")
         self._newest_s = 0.0
         self._times: list[float | None] = [None] * RING
         self._highest = -1  # newest packet, counted on beyond 16 bits; -1 before the first
@@ -186,19 +197,56 @@ class Arrivals:
         if not self._count:
             return []
         packets: list[bytes] = []
-        self._begin = max(self._begin, self._highest - RING + 1)  # nobody asked for longer than the ring holds
+        begin = self._begin = max(self._begin, self._highest - RING + 1)  # nobody asked for longer than the ring holds
         ssrcs = struct.pack("!II", sender_ssrc, media_ssrc)
         while self._begin <= self._highest:
             body, self._begin = self._one(self._begin)
             if body:
                 packets.append(_framed(ssrcs + body))
         self._count = 0
+        if self.excused:
+            self._pass_over(begin, now_s)
+            packets += [_framed(ssrcs + body) for body in self._forgive(now_s)]
+        else:
+            self._passed_over.clear()
         if packets:
-            size = sum(map(len, packets)) + WRAPPING_BYTES * (len(packets) - 1)
+            size: float = sum(map(len, packets)) + WRAPPING_BYTES * (len(packets) - 1)
             if self.excused:
                 size /= len(packets)  # as many runs of packets are told of in less time, so waiting would save little
             self._size += (size - self._size) * 0.25
         return packets
+
+    def _pass_over(self, begin: int, now_s: float) -> None:
+        newest = self._passed_over[-1][1] if self._passed_over else -1
+        for number in range(max(begin, newest + 1), self._highest):
+            if self._times[number & _MASK] is None:
+                self._passed_over.append((now_s, number))
+
+    def _forgive(self, now_s: float) -> Iterator[bytes]:
+        """Yield feedbacks that tell of what was passed over long ago as if it came now.
+
+        Whatever else is in their range was told of before and is forgotten, or the feedback that told of it was lost.
+        """
+        if now_s - self._forgave_s < FORGIVE_EVERY_S:
+            return
+        self._forgave_s = now_s
+        due: list[int] = []
+        while self._passed_over and now_s - self._passed_over[0][0] >= FORGIVEN_AFTER_S:
+            number = self._passed_over.popleft()[1]
+            if number > self._highest - RING and self._times[number & _MASK] is None:
+                due.append(number)
+        while due:
+            first, last = due[0], max(number for number in due if number < due[0] + MAX_STATUSES)
+            due = [number for number in due if number > last]
+            count = last - first + 1
+            reference, ticks = divmod(round(now_s / TICK_S), _TICKS_PER_REFERENCE)
+            deltas = bytes((ticks,)) + bytes(count - 1)
+            yield self._header(first, count, reference) + _write_chunks([_SMALL] * count) + deltas
+
+    def _header(self, begin: int, count: int, reference: int) -> bytes:
+        header = _HEADER.pack(begin & 0xFFFF, count, (reference % _REFERENCE_MOD) << 8 | self._feedbacks)
+        self._feedbacks = (self._feedbacks + 1) & 0xFF
+        return header
 
     def interval_s(self, link_bps: int | None) -> float:
         """Return how long to wait between feedbacks on a link of that rate (None: not known yet)."""
@@ -241,9 +289,7 @@ class Arrivals:
             ticks = at
         if reference < 0:
             return b"", end
-        header = _HEADER.pack(begin & 0xFFFF, len(symbols), (reference % _REFERENCE_MOD) << 8 | self._feedbacks)
-        self._feedbacks = (self._feedbacks + 1) & 0xFF
-        return header + _write_chunks(symbols) + deltas, end
+        return self._header(begin, len(symbols), reference) + _write_chunks(symbols) + deltas, end
 
 
 def _write_chunks(symbols: list[int]) -> bytes:

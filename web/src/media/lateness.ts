@@ -9,9 +9,8 @@ const LATE_SHARE = 0.02;
 const PUNCTUAL_SHARE = 0.002;
 /** Over a longer round trip what is sent again comes too late for any patience that a conversation has. */
 const ANSWERED_WITHIN_MS = 160;
-/** What the least buffer is set to, ms, one after the other. The last is a round trip of 0.1 s, half of another, and what
- * the relay takes to ask; more would be noticed in a conversation. */
-const TARGETS_MS: readonly (number | null)[] = [null, 120, 180];
+/** What the least buffer is then set to, ms: a round trip of 0.1 s, and what the relay takes to ask. */
+const PATIENT_MS = 120;
 const LOOK_MS = 2_000;
 /** A link that loses in bursts does so again. */
 const BACK_MS = 60_000;
@@ -21,7 +20,7 @@ const BACK_MS = 60_000;
  * which were lost and come again a round trip later: at 30 % loss 95 % of the voice came and a tenth was made up.
  */
 export class Lateness {
-  private step = 0;
+  private patient = false;
   private before: { atMs: number; reading: Reading } | null = null;
   private lateAtMs = 0;
 
@@ -31,23 +30,18 @@ export class Lateness {
     if (!before || reading.voicePackets < before.reading.voicePackets) this.before = { atMs: nowMs, reading };
     else if (nowMs - before.atMs >= LOOK_MS) {
       this.before = { atMs: nowMs, reading };
-      const asked = share(
-        reading.voiceAsked - before.reading.voiceAsked,
-        reading.voicePackets - before.reading.voicePackets,
-      );
+      const packets = reading.voicePackets - before.reading.voicePackets;
+      const asked = share(reading.voiceAsked - before.reading.voiceAsked, packets);
       const concealed = share(reading.concealed - before.reading.concealed, reading.samples - before.reading.samples);
       this.judge((reading.rttMs ?? 0) <= ANSWERED_WITHIN_MS ? Math.min(asked, concealed) : 0, nowMs);
     }
-    return TARGETS_MS[this.step] ?? null;
+    return this.patient ? PATIENT_MS : null;
   }
 
   private judge(late: number, nowMs: number): void {
     if (late >= PUNCTUAL_SHARE) this.lateAtMs = nowMs;
-    if (late >= LATE_SHARE) this.step = Math.min(this.step + 1, TARGETS_MS.length - 1);
-    else if (this.step > 0 && nowMs - this.lateAtMs >= BACK_MS) {
-      this.step -= 1;
-      this.lateAtMs = nowMs;
-    }
+    if (late >= LATE_SHARE) this.patient = true;
+    else if (nowMs - this.lateAtMs >= BACK_MS) this.patient = false;
   }
 }
 
