@@ -96,6 +96,7 @@ class Controller:
         self._deferred_since_s: float | None = None
         self._paused: frozenset[str] = frozenset()
         self._doubled: frozenset[str] = frozenset()
+        self._uplink_loss = 0.0
         self._copies = 0  # of each packet of voice, that the sender is asked for
         self._picture_ahead = False
         # The choice of voice only, and what to come back to from it.
@@ -185,6 +186,7 @@ class Controller:
         self._paused = spared({key: bound.room_bps for key, bound in bounds.items()}, self._paused)
         shown = [receiver for receiver in shown if receiver.key not in self._paused]
         own_proven_bps = proof.proven_bps(now_s, guess.rate_bps, probes=not starting, times=times)
+        self._uplink_loss = uplink.loss
         self._copies = _copies(uplink, guess.rate_bps, audio_bps)
         own = own_bound(
             guess.rate_bps, own_proven_bps, audio_bps, wanted_bps, uplink.loss,
@@ -246,7 +248,8 @@ class Controller:
 
     def _assume(self, now_s: float, guess: UplinkGuess, rung: int) -> None:
         audio_bps = shapes.voice_bps(self._voice.shape) if self._voice is not None else 0
-        guess.assume(now_s, shapes.direction_need_bps(shapes.enter_bps(rung), audio_bps))
+        video_bps = int(shapes.enter_bps(rung) / (1 - min(self._uplink_loss, 0.9)))
+        guess.assume(now_s, shapes.direction_need_bps(video_bps, audio_bps * (1 + self._copies)))
 
     def _kept(self, now_s: float, rung: int, room_bps: int, uplink: Way, shown: Sequence[Receiver]) -> int:
         """Return the highest rung that need not be left, dips aside."""
@@ -359,7 +362,8 @@ class Controller:
             self._fell_from, self._fell_s = before, now_s
         if after > before:
             self._video_bps = max(self._video_bps, shapes.enter_bps(after))
-            if guess.rate_bps < shapes.direction_need_bps(shapes.enter_bps(after), 0):
+            # Copies take room that was not shown to be there before.
+            if self._copies or guess.rate_bps < shapes.direction_need_bps(shapes.enter_bps(after), 0):
                 self._assume(now_s, guess, after)
 
     def _follow(self, now_s: float, elapsed_s: float, ladder: Ladder, room_bps: int) -> int:

@@ -113,6 +113,8 @@ class Direction:
     obeyed: Decision | None = None
     video_bps: float = 0.0
     sent_bps: float = 0.0
+    original_share: float = 1.0
+    """Of that, what was not asked for ahead."""
     down_free: bool = True
 
     def step(self, now_s: float) -> None:
@@ -128,7 +130,7 @@ class Direction:
             client=self.client,
             codecs=CODECS,
             hint=self.hint,
-            sending_bps=int(self.uplink.link.delivered_bps),
+            sending_bps=int(self.uplink.link.delivered_bps * self.original_share),
             own_downlink=self.own_downlink.way,
         )
         if decision.changed:
@@ -148,8 +150,13 @@ class Direction:
                 wanted_bps = max(min(limits.video.bitrate_bps + headers_bps, remb_bps - audio_bps), 10_000)
             self.video_bps = 0.0 if wanted_bps == 0 else self.video_bps + 0.3 * (wanted_bps - self.video_bps)
             stills_bps = limits.stills_bps if limits.rung == 2 else 0
-            repaired_bps = self.video_bps / (1 - self.uplink.link.loss)
-            self.sent_bps = audio_bps + repaired_bps + stills_bps
+            loss = self.uplink.link.loss
+            # Asked for ahead each packet is sent once more, where one of the requests came through.
+            voice_times = 2 - loss**2 if self.obeyed.voice_ahead else 1.0
+            picture_times = 2 - loss**2 if self.obeyed.picture_ahead else 1 / (1 - loss)
+            self.sent_bps = voice_times * audio_bps + picture_times * self.video_bps + stills_bps
+            originals_bps = audio_bps + self.video_bps / (1 if self.obeyed.picture_ahead else 1 - loss) + stills_bps
+            self.original_share = originals_bps / max(self.sent_bps, 1)
         self.uplink.link.carry(now_s, self.sent_bps)
         self.downlink.link.carry(now_s, self.uplink.link.delivered_bps * (1 - self.uplink.link.loss))
         self.uplink.look(now_s)
