@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from math import ceil
 
-EVERY_S = 0.04
-"""Between two requests: over a round trip of 0.1 s three of them can ask for the same packet, since each may be lost."""
+EVERY_S = 0.035
+"""Between two requests, two ticks of the engine: over a round trip of 0.1 s two or three of them name the same packet,
+since each may be lost."""
 MOST = 17
 """Packets in one request: what one item of a NACK names."""
 SMOOTH_S = 2.0

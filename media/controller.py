@@ -186,13 +186,7 @@ class Controller:
         self._paused = spared({key: bound.room_bps for key, bound in bounds.items()}, self._paused)
         shown = [receiver for receiver in shown if receiver.key not in self._paused]
         own_proven_bps = proof.proven_bps(now_s, guess.rate_bps, probes=not starting, times=times)
-        self._uplink_loss = uplink.loss
-        self._copies = _copies(uplink, guess.rate_bps, audio_bps)
-        own = own_bound(
-            guess.rate_bps, own_proven_bps, audio_bps, wanted_bps, uplink.loss,
-            copies=self._copies, doubled=self._picture_ahead,
-        )  # fmt: skip
-        self._picture_ahead = own.doubled
+        own = self._own(uplink, guess.rate_bps, own_proven_bps, audio_bps, wanted_bps)
         others = [bounds[receiver.key] for receiver in shown]
         proven_room_bps = min(bound.proven_bps for bound in (own, *others))
         others += self._brake(now_s, uplink, shown, sending_bps, audio_bps)
@@ -245,6 +239,16 @@ class Controller:
             self._voice = VoiceChoice(now_s, room_bps, loss)
         self._voice.step(now_s, room_bps, proven_bps, loss, concealed)
         return self._voice
+
+    def _own(self, uplink: Way, rate_bps: int, proven_bps: int, audio_bps: int, wanted_bps: int) -> Bound:
+        """Return what the sender's own uplink leaves for the picture, and settle what is asked for ahead there."""
+        self._uplink_loss = uplink.loss
+        self._copies = _copies(uplink, rate_bps, audio_bps)
+        own = own_bound(
+            rate_bps, proven_bps, audio_bps, wanted_bps, uplink.loss, copies=self._copies, doubled=self._picture_ahead
+        )
+        self._picture_ahead = own.doubled
+        return own
 
     def _assume(self, now_s: float, guess: UplinkGuess, rung: int) -> None:
         audio_bps = shapes.voice_bps(self._voice.shape) if self._voice is not None else 0
@@ -380,7 +384,7 @@ class Controller:
 
 
 def _copies(uplink: Way, rate_bps: int, audio_bps: int) -> int:
-    """Return whether a sender is asked for each packet of voice twice: as the loss asks, and room and distance allow."""
+    """Return how many copies of each packet of voice a sender is asked for: as loss, room and distance say."""
     if uplink.rtt_s >= VOICE_MAX_RTT_S:
         return 0
     return min(1, repeats(uplink.loss, rate_bps - audio_bps, audio_bps))

@@ -147,11 +147,7 @@ class Estimator:
         for result in results:
             arrived_s, sent_s = result.arrived_s, result.sent_s
             if arrived_s is None:
-                self._sent.add(sent_s, result.size_bytes)
-                if result.unreported:
-                    self._unknown_bytes += result.size_bytes
-                else:
-                    self._loss.lost(sent_s)
+                self._miss(result)
                 continue
             if result.amends:
                 self._loss.amended(sent_s)
@@ -182,6 +178,13 @@ class Estimator:
             self._packets += count
             self._standing.add(newest_s, least_s, count)
         return count
+
+    def _miss(self, result: PacketResult) -> None:
+        self._sent.add(result.sent_s, result.size_bytes)
+        if result.unreported:
+            self._unknown_bytes += result.size_bytes
+        else:
+            self._loss.lost(result.sent_s)
 
     def _steer(self, now_s: float, rtt_s: float, elapsed_s: float) -> None:
         aimd, queue_s = self._aimd, self.queue_s

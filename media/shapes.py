@@ -68,7 +68,7 @@ THIN_RED_BELOW_BPS = 75_000
 were PESQ 3.8 where 16 were 4.2, both without loss."""
 
 LOSSY_VOICES = (
-    # With RED 63 kbit/s in all, twice that with copies, and then a small picture; a lost pair is a hole of 40 ms, not 120.
+    # With RED 63 kbit/s in all, twice that with copies, and then a small picture. A lost pair is a hole of 40 ms.
     Voice(from_bps=170_000, frame_ms=20, bitrate_bps=16_000, dtx=False),
     # At 24 kbit/s libopus has room for in-band FEC, so that each packet is in three. 79 in all.
     Voice(from_bps=400_000, frame_ms=20, bitrate_bps=24_000, dtx=False),
@@ -104,7 +104,7 @@ PICTURES: dict[int, Picture] = {
     # 320×240, at the upper end 480×360: 120 kbit/s of AV1 at 360 lines was the best picture on a 256 kbit/s link.
     4: Picture(
         enter_bps=50_000, keep_bps=36_000, most_bps=340_000,
-        steps=(PictureStep(36_000, 240, 12), PictureStep(50_000, 240, 13), PictureStep(80_000, 240, 15),
+        steps=(PictureStep(36_000, 240, 13), PictureStep(50_000, 240, 14), PictureStep(80_000, 240, 15),
                PictureStep(120_000, 360, 15)),
     ),
     # From 640×360 on. More than 1.2 Mbit/s shows no more of 480 lines. 30 pictures/s though cameras give 25: a limit at

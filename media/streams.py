@@ -28,8 +28,9 @@ class Source:
     """A medium that a leg sends: what is received of it, and where it goes."""
 
     __slots__ = (
-        "ahead", "bytes", "end", "history", "keyframe_s", "keyframe_sequence", "keyframes", "missing", "nacked", "newest",
-        "packets", "payload_type", "reception", "recovered", "rtx_ssrc", "sinks", "ssrc", "timestamp", "video",
+        "ahead", "bytes", "end", "history", "keyframe_s", "keyframe_sequence", "keyframes", "missing", "nacked",
+        "newest", "packets", "payload_type", "reception", "recovered", "rtx_ssrc", "sinks", "ssrc", "timestamp",
+        "video",
     )  # fmt: skip
 
     def __init__(self, end: End, *, video: bool) -> None:
@@ -74,7 +75,7 @@ class Source:
                     self.missing.arrived(sequence & 0xFFFF)
 
     def is_news(self, sequence: int) -> bool:
-        """Tell whether a copy that was asked for ahead is of a packet that has not come, and that was not yet missed."""
+        """Tell whether a copy that was asked for ahead is of a packet that has not come and was not missed yet."""
         ahead = self.ahead is not None and 0 < (sequence - self.reception.highest) & 0xFFFF <= 2 * MOST
         return ahead and self.history is not None and self.history.get(sequence) is None
 

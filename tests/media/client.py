@@ -259,3 +259,11 @@ async def joined(relay: Any, room: str, name: str, *, connect: bool = True, **op
         await until(lambda: relay.legs[name].connected)
     relay.join(room, JoinRoom(call="call", epoch=1, leg=name))
     return client
+
+
+def sequences(client: RawClient, ssrc: int) -> list[int]:
+    return [p[2] << 8 | p[3] for p in client.received if int.from_bytes(p[8:12], "big") == ssrc]
+
+
+def slot(client: RawClient, index: int = 1, rtx: bool = False) -> int:
+    return client.offer.ssrcs[index][int(rtx)]

@@ -7,11 +7,13 @@ import asyncio
 import pytest
 
 from media import rtcp
+from media.ahead import Ahead
 from media.control import ClientReport, Events, LegEvent, ReportLeg
 from media.downlink import Downlink
 from media.relay import Relay
+from media.rtp import wrap_rtx
 from media.twcc import Clock, parse
-from tests.media.client import until
+from tests.media.client import rtp_packet, sequences, slot, until
 from tests.media.counting import CountingClient, counting
 
 
@@ -100,6 +102,59 @@ async def test_voice_only_is_a_choice(relay: Relay) -> None:
         return bool(limits) and limits[-1] is not None and (limits[-1].rung, limits[-1].why) == (1, "choice")
 
     await until(chosen)
+    await a.close()
+    await b.close()
+
+
+async def test_what_is_coming_is_asked_for_where_much_is_lost(relay: Relay) -> None:
+    """With a third lost requests name packets that were not sent yet; a copy that was played before is not lost."""
+    a, b = await counting(relay, "a"), await counting(relay, "b")
+    leg, newest = relay.legs["a"], 0
+
+    def asked_ahead() -> bool:
+        return any(request.lost[0] > newest for request in a.of(rtcp.Nack) if request.media_ssrc == a.audio_ssrc)
+
+    for newest in range(1, 1_000):
+        if newest % 3 == 2:
+            a.number += 1  # lost on the way
+        else:
+            a.send_audio(newest)
+        b.send_audio(newest)
+        await asyncio.sleep(0.02)
+        if asked_ahead():
+            break
+    assert asked_ahead()
+    assert leg.audio.ahead is not None
+    assert leg.end.uplink is not None
+    voice = rtp_packet(a.audio_ssrc, 111, newest + 1, newest * 960, bytes(60))
+    a.send(a.protected(voice))
+    told = len(a.feedback())
+    a.send(a.protected(voice))
+    await until(lambda: relay.dropped["replayed"] == 1)
+    copy = a.number
+    await until(lambda: any(_came(report.body, copy) for report in a.feedback()[told:]))
+    await a.close()
+    await b.close()
+
+
+def _came(body: bytes, number: int) -> bool:
+    return any(sequence == number and at is not None for sequence, at in parse(body, Clock()).arrivals)
+
+
+async def test_a_copy_of_a_picture_that_comes_first_is_shown_once(relay: Relay) -> None:
+    """The copy is taken before its picture is known to be missing; the next one does not ask for it again."""
+    a, b = await counting(relay, "a"), await counting(relay, "b")
+    source = relay.legs["a"].video
+    a.send_video(100, keyframe=True)
+    await until(lambda: 100 in sequences(b, slot(b)))
+    source.ahead = Ahead()
+    for number in (1, 2):
+        a.send(a.protected(wrap_rtx(a.video(101), a.rtx_ssrc, 97, number)))
+    await until(lambda: 101 in sequences(b, slot(b)))
+    a.send_video(102)
+    await until(lambda: 102 in sequences(b, slot(b)))
+    assert sequences(b, slot(b)).count(101) == 1
+    assert not source.missing
     await a.close()
     await b.close()
 

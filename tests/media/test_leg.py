@@ -10,17 +10,8 @@ from media.leg import MAX_NEW_SSRCS, NEW_SSRC_WINDOW_S
 from media.plane import ADDRESS_HELD_S
 from media.relay import MEDIA_HOLDS_PATH_S, Relay
 from media.rtp import unwrap_rtx, wrap_rtx
-from tests.media.client import Offer, RawClient, joined, rtp_packet, until
+from tests.media.client import Offer, RawClient, joined, rtp_packet, sequences, slot, until
 from tests.media.conftest import Clock
-
-
-def sequences(client: RawClient, ssrc: int) -> list[int]:
-    return [p[2] << 8 | p[3] for p in client.received if int.from_bytes(p[8:12], "big") == ssrc]
-
-
-def slot(client: RawClient, index: int = 1, rtx: bool = False) -> int:
-    return client.offer.ssrcs[index][int(rtx)]
-
 
 # ---- ICE
 

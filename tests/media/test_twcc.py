@@ -143,6 +143,54 @@ def test_tells_of_losses_between() -> None:
     assert _told(arrivals.build(1, 2, 5.0)) == {65533: 5.0, 65534: None, 65535: 5.0, 0: None, 1: None, 2: 5.0}
 
 
+def test_what_the_link_loses_is_passed_over_and_forgiven() -> None:
+    """Excused losses are in no feedback for a second, and then in one as if they came now, whatever came since."""
+    arrivals = Arrivals()
+    arrivals.excused = True
+    for sequence in (65533, 65535, 0, 3):
+        arrivals.received(sequence, 5.0)
+    packets = arrivals.build(1, 2, 5.0)
+    assert len(packets) == 3
+    assert _told(packets) == {65533: 5.0, 65535: 5.0, 0: 5.0, 3: 5.0}
+    arrivals.received(1, 5.5)
+    arrivals.received(4, 5.5)
+    assert _told(arrivals.build(1, 2, 5.5)) == {1: 5.5, 3: 5.0, 4: 5.5}
+    arrivals.received(5, 6.2)
+    regular, forgiven = arrivals.build(1, 2, 6.2)
+    assert _told([regular]) == {5: pytest.approx(6.2)}
+    assert _told([forgiven]) == {65534: 6.2, 65535: 6.2, 0: 6.2, 1: 6.2, 2: 6.2}
+    arrivals.received(6, 8.0)
+    assert len(arrivals.build(1, 2, 8.0)) == 1
+
+
+def test_what_is_no_longer_excused_is_not_forgiven() -> None:
+    """When a queue stands the sender is to know what was lost."""
+    arrivals = Arrivals()
+    arrivals.excused = True
+    for sequence in (1, 3):
+        arrivals.received(sequence, 5.0)
+    arrivals.build(1, 2, 5.0)
+    arrivals.excused = False
+    arrivals.received(5, 6.2)
+    assert _told(arrivals.build(1, 2, 6.2)) == {4: None, 5: pytest.approx(6.2)}
+    arrivals.excused = True
+    arrivals.received(6, 7.5)
+    assert _told(arrivals.build(1, 2, 7.5)) == {6: 7.5}
+
+
+def test_forgiving_is_bounded() -> None:
+    """Thousands of losses are told of in feedbacks that pass any path."""
+    arrivals = Arrivals()
+    arrivals.excused = True
+    for sequence in range(0, 1_800, 3):
+        arrivals.received(sequence, 5.0 + sequence / 1_000)
+    arrivals.build(1, 2, 6.8)
+    arrivals.received(1_800, 8.0)
+    packets = arrivals.build(1, 2, 8.0)
+    assert all(len(packet) < 1_000 for packet in packets)
+    assert len(_told(packets)) > 1_700
+
+
 def test_losses_go_on_from_the_report_before() -> None:
     """A packet lost between two reports is told of in the second."""
     arrivals = Arrivals()

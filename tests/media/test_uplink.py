@@ -127,3 +127,42 @@ def test_a_browser_hears_of_no_loss_that_is_the_links_own() -> None:
     assert first == 0
     run(full, link_bps=100_000, sent_bps=150_000, seconds=4, lose_every=4)
     assert _lost_as_told(full, 508.0) > 10
+
+
+def _send_twice(uplink: Uplink, *, copies_counted: bool) -> None:
+    """200 packets/s of which every second is a copy that SRTP refuses."""
+    for number in range(1, 2_001):
+        sent_s = number * 0.005
+        data, now_s = packet(number, sent_s, 100), 500.05 + sent_s
+        if number % 2:
+            uplink.received(data, 100, now_s)
+        elif copies_counted:
+            uplink.repeated(data, 100, now_s)
+        if number % 20 == 0:
+            uplink.update(now_s, 0.1)
+
+
+def test_copies_that_were_asked_for_are_not_lost() -> None:
+    """SRTP refuses a second copy of a packet of voice; the link carried it all the same."""
+    counted, refused = Uplink(), Uplink()
+    _send_twice(counted, copies_counted=True)
+    _send_twice(refused, copies_counted=False)
+    assert refused.estimator.loss > 0.4
+    assert counted.estimator.loss < 0.01
+    assert counted.estimator.acked_bps > 1.9 * refused.estimator.acked_bps
+    assert counted.estimator.queue_s < 0.01
+    assert _lost_as_told(counted, 511.0) == 0
+
+
+def test_a_forged_copy_moves_no_number() -> None:
+    """Nobody vouches for a copy: far from what was expected, or before anything came, it is nothing."""
+    uplink = Uplink()
+    uplink.repeated(packet(7, 0.0, 100), 100, 500.0)
+    uplink.update(500.1, 0.1)
+    uplink.received(packet(100, 0.0, 100), 100, 500.2)
+    uplink.repeated(packet(30_000, 0.0, 100), 100, 500.3)
+    uplink.repeated(b"\x80" * 40, 100, 500.3)
+    uplink.received(packet(101, 0.1, 100), 100, 500.3)
+    uplink.update(500.4, 0.1)
+    assert uplink.estimator.loss == 0
+    assert _lost_as_told(uplink, 500.4) == 0
