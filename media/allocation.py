@@ -8,9 +8,9 @@ who can take none: that one does without.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from media.shapes import FEEDBACK_SHARE, HEADROOM, PICTURES, highest_entered, highest_kept
+from media.shapes import FEEDBACK_SHARE, HEADROOM, LOSSY, PICTURES, highest_entered, highest_kept
 
 SPEAKER_AFTER_S = 1.0
 """Who speaks for less only says *sí*: the picture stays where it is."""
@@ -62,10 +62,14 @@ class Allocator:
         self._changed_s = float("-inf")
 
     def divide(self, now_s: float, downlink_bps: int, senders: Sequence[Sender]) -> dict[str, Share]:
-        """Return each sender's share; together they are no more than the downlink, unless the voices alone are."""
+        """Return each sender's share; together they are no more than the downlink."""
         if not senders:
             return {}
         voices_bps = sum(sender.voice_bps for sender in senders)
+        if voices_bps > downlink_bps:
+            # Not even the voices fit. Told so, each sender takes a thinner one at once.
+            thinner = [replace(sender, voice_bps=sender.voice_bps * downlink_bps // voices_bps) for sender in senders]
+            return self.divide(now_s, downlink_bps, thinner)
         rest_bps = max(0, downlink_bps - voices_bps)
         if len(senders) == 1 or self._room_for_all(downlink_bps, voices_bps, len(senders)):
             parts = _split(rest_bps, senders)
@@ -139,14 +143,17 @@ def spared(rooms_bps: Mapping[str, int], spared_before: frozenset[str]) -> froze
     return frozenset(out)
 
 
-def doubles(rtt_s: float, room_bps: int, doubled_before: bool) -> bool:
+def doubles(rtt_s: float, loss: float, room_bps: int, doubled_before: bool) -> bool:
     """Tell whether each packet of a picture is sent twice to a receiver with this room for it.
 
     Asking again takes a round trip in which the picture stands still: on a satellite link with 0.3 % loss a tenth of
-    the time. Where there is room for twice a small picture that is the better use of it.
+    the time; and where much is lost requests and answers are, too. Where there is room for twice a small picture that
+    is the better use of it.
     """
+    if rtt_s < DOUBLED_FROM_RTT_S and loss < LOSSY:
+        return False
     least_bps = DOUBLED_FROM_SHARE * PICTURES[4].enter_bps
-    return rtt_s >= DOUBLED_FROM_RTT_S and room_bps >= least_bps * (DOUBLED_KEPT if doubled_before else 1)
+    return room_bps >= least_bps * (DOUBLED_KEPT if doubled_before else 1)
 
 
 def anticipates(room_bps: int, doubled_before: bool) -> bool:

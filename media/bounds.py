@@ -63,7 +63,7 @@ def others_bound(
     loss, times = receiver.downlink.loss, 1 + receiver.copies
     proven_bps = proof.proven_bps(now_s, share_bps, probes=receiver.downlink.known)
     room_bps = shapes.video_room_bps(share_bps, audio_bps * times, loss)
-    twice = doubles(receiver.downlink.rtt_s, room_bps, doubled)
+    twice = doubles(receiver.downlink.rtt_s, loss, room_bps, doubled)
     if twice:
         room_bps //= 2
     # What the sender sent went through with its repetitions and repairs: they are not taken off once more.

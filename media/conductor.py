@@ -33,6 +33,9 @@ PACING = 1.1
 UNHEARD_S = 0.6
 """Feedback comes every 0.05 to 0.25 s: when a packet is not told of for so long beyond a round trip the link stands or
 has become far thinner, and only the voice is sent into it until there is word."""
+UNHEARD_AFTER_UPLINK_S = 0.2
+UPLINK_FELL_QUEUE_S = 0.3
+"""A queue before the uplink holds feedback back, and most often it is one radio that has become thinner both ways."""
 
 CLIENT_VALID_S = 15.0
 """A page reports every 4 s; what it said longer ago is no longer so."""
@@ -244,7 +247,9 @@ class Conductor:
             return
         voices_bps = {sender.id: sender.conductor.voice_bps for sender in senders}
         total_bps = sum(voices_bps.values())
-        unheard = leg.downlink.log.outstanding_s(now_s) > UNHEARD_S + leg.end.rtt_s
+        fell = leg.end.uplink is not None and leg.end.uplink.estimator.queue_s >= UPLINK_FELL_QUEUE_S
+        patience_s = leg.end.rtt_s + (UNHEARD_AFTER_UPLINK_S if fell else UNHEARD_S)
+        unheard = leg.downlink.log.outstanding_s(now_s) > patience_s
         outlet.pacer.rate_bps = min(rate_bps, total_bps) if unheard else rate_bps * PACING
         loss = leg.downlink.estimator.loss
         spare_bps = int(max(0, rate_bps - total_bps) * COPY_ROOM)

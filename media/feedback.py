@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from media import rtcp
 from media.plane import Plane
 from media.streams import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, End, Sink, Source
+from media.ways import CONGESTED_QUEUE_S
 
 if TYPE_CHECKING:
     from media.leg import Leg
@@ -207,6 +208,9 @@ class Feedback:
         if source.video and self._leg.conductor.shows_nothing:
             source.missing.clear()  # of a picture that has just ended, on a link that has no room for its rest
             return
+        uplink = self._leg.end.uplink
+        if uplink is not None and uplink.estimator.queue_s >= CONGESTED_QUEUE_S:
+            return  # lost before a full link: sent again it would be late, and hold up what comes now
         lost = source.missing.due(now_s, self._leg.end.rtt_s * self._patience())
         if source.missing.needs_keyframe:
             source.missing.needs_keyframe = False

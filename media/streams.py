@@ -69,7 +69,7 @@ class Source:
     def note_gap(self, first: int, count: int, now_s: float) -> None:
         """Note that `count` packets from `first` on are missing, but for those of which a copy came before."""
         self.missing.gap(first, count, now_s)
-        if self.ahead is not None and self.history is not None:
+        if self.history is not None:
             for sequence in range(first, first + count):
                 if self.history.get(sequence & 0xFFFF) is not None:
                     self.missing.arrived(sequence & 0xFFFF)

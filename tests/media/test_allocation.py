@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.allocation import Allocator, Sender, repeats, spared
+from media.allocation import Allocator, Sender, anticipates, doubles, repeats, spared
 
 VOICE_BPS = 26_000
 
@@ -16,11 +16,12 @@ def sender(key: str, since_s: float | None = None, most_bps: int | None = None) 
 
 @given(st.integers(0, 3_000_000), st.integers(1, 3), st.lists(st.integers(20_000, 900_000), min_size=3, max_size=3))
 def test_shares_are_the_downlink_and_hold_every_voice(downlink_bps: int, count: int, most_bps: list[int]) -> None:
-    """Nobody gets less than the voice, and together they get no more than there is."""
+    """Nobody gets less than the voice where all voices fit, and together they get no more than there is."""
     senders = [sender(str(index), most_bps=most_bps[index]) for index in range(count)]
     shares = Allocator().divide(0.0, downlink_bps, senders)
-    assert all(share.bps >= VOICE_BPS for share in shares.values())
-    assert sum(share.bps for share in shares.values()) <= max(downlink_bps, count * VOICE_BPS)
+    least_bps = min(VOICE_BPS, downlink_bps // count - 1)
+    assert all(share.bps >= least_bps for share in shares.values())
+    assert sum(share.bps for share in shares.values()) <= downlink_bps
     assert any(share.shown for share in shares.values())
 
 
@@ -92,3 +93,20 @@ def test_voice_is_repeated_as_loss_asks_and_room_allows() -> None:
     assert repeats(0.30, VOICE_BPS + 1, VOICE_BPS) == 1
     assert repeats(0.30, 0, VOICE_BPS) == 0
     assert repeats(0.30, 1_000, 0) == 0
+
+
+def test_pictures_go_twice_where_asking_is_of_little_use() -> None:
+    """Over a long way or where much is lost, with room for two small ones; what began ends a little later."""
+    assert doubles(0.6, 0.0, 130_000, False)
+    assert doubles(0.1, 0.3, 130_000, False)
+    assert not doubles(0.1, 0.05, 1_000_000, False)
+    assert not doubles(0.6, 0.3, 110_000, False)
+    assert doubles(0.6, 0.3, 110_000, True)
+    assert not doubles(0.6, 0.3, 90_000, True)
+
+
+def test_pictures_are_asked_for_ahead_with_room_for_two() -> None:
+    """Half of the room is to be enough for the smallest picture."""
+    assert anticipates(44_000, False)
+    assert not anticipates(40_000, False)
+    assert anticipates(40_000, True)

@@ -1,4 +1,5 @@
 import type { AudioView, LimitsView, VideoView } from "../protocol.ts";
+import { Brake } from "./brake.ts";
 import { THIN_VOICE } from "./voice.ts";
 
 /** What a picture is before anybody has measured anything: small enough for most, large enough for a face. */
@@ -11,6 +12,9 @@ export const FIRST_WORD_MS = 1_500;
 export class Limits {
   /** The newest word, null before the first. */
   heard: LimitsView | null = null;
+  /** The link has just fallen, and the server's word about it is on its way: the least voice, and no picture. */
+  private braked = false;
+  private readonly brake = new Brake();
   private onAirSinceMs: number | null = null;
 
   /** The event: in order on its socket, so always the newest. */
@@ -32,16 +36,25 @@ export class Limits {
     else this.onAirSinceMs = null;
   }
 
+  /** What the browser may send, as it was just read; true where that changes what is to be sent. */
+  see(outBps: number | null, nowMs: number): boolean {
+    const before = this.braked;
+    this.braked = this.brake.look(outBps, this.heard, nowMs);
+    return this.braked !== before;
+  }
+
   forget(): void {
     this.heard = null;
   }
 
   get voice(): AudioView {
-    return this.heard?.audio ?? THIN_VOICE;
+    const { heard } = this;
+    return heard && !(this.braked && heard.audio.bitrate_bps > THIN_VOICE.bitrate_bps) ? heard.audio : THIN_VOICE;
   }
 
   /** The picture to send; null: none. */
   video(nowMs: number): VideoView | null {
+    if (this.braked) return null;
     if (this.heard) return this.heard.video;
     return this.onAirSinceMs !== null && nowMs - this.onAirSinceMs >= FIRST_WORD_MS ? FIRST_VIDEO : null;
   }
