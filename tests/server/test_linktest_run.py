@@ -83,8 +83,8 @@ async def test_the_command_prints_what_the_link_carries(tmp_path: Path, program:
     assert (report["udp"]["outcome"], report["tcp"]["outcome"]) == ("yes", "yes")
     assert (report["turn"]["outcome"], report["used"], report["mtu_bytes"]) == ("not_configured", "udp", 1500)
     assert report["up"]["rung"] == 5
-    # The relay judges the way down by one train of 50 ms, which a busy machine may deliver too slowly for rung 5.
-    assert report["down"]["rung"] >= 4
+    # The relay judges the way down by trains of 50 and 100 ms, which a busy machine may deliver too slowly for rung 5.
+    assert report["down"]["rung"] >= 3
     assert report["round_trip"]["rtcp_ms"] is not None
     assert (await _relay(program)).legs == 0
 
