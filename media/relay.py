@@ -7,16 +7,16 @@ request that was delayed on the way cannot undo a later one.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
+from media import silence
 from media.answer import parse_answer
+from media.asking import Asking
 from media.control import (
-    SILENT_AFTER_S,
     AnswerLeg,
     CloseLeg,
     CreateLeg,
@@ -35,31 +35,23 @@ from media.control import (
 from media.dtls import Certificate
 from media.epochs import Epochs
 from media.events import EventLog
-from media.feedback import leg_of
 from media.ice import binding_response, parse_request
 from media.leg import Leg
 from media.metrics import exposition, resident_bytes
-from media.plane import PythonPlane
+from media.python_plane import PythonPlane
 from media.reclaim import Reclaiming
 from media.refusal import Refused
 from media.report import REPORT_EVERY_S, leg_report
 from media.room import Room, RoomFull
 from media.sdp import SdpError, build_offer
 from media.sockets import Address, MediaPort, TcpConnection, plain_address
-from media.streams import Path, Source
+from media.streams import Path
 
 log = structlog.get_logger()
 
 MAX_LEGS = 1000
 GONE_AFTER_S = 30.0
 """A leg without an authenticated packet for this long is gone; browsers prove themselves every 2.5-5 s."""
-
-QUIET_SILENT_AFTER_S = 4.0
-"""The limit of silence for a leg that sent no media. Chromium with everything off is heard every 1.4 s (measured: ICE
-checks and RTCP), so two of its packets may be lost."""
-
-MEDIA_GAP_S = 1.0
-"""A leg that sent media within this time before it went silent was sending: voice is at least 8 packets a second."""
 
 TICK_S = 0.02
 PACE_S = 0.005
@@ -71,10 +63,6 @@ TICKS_PER_REPORT = 50
 TICKS_PER_WATCH = 5
 TICKS_PER_LOOK = 5
 """Estimates and rungs ten times a second: a step down is due within 2 s, and feedback comes five times a second."""
-
-ASKS_PER_TICK = 48
-"""Sources that are asked for lost packets, or a keyframe, at one tick. A worker that is held up loses packets of all
-its legs at once; asking for them all took three quarters of its time, so that it lost more still."""
 
 CERTIFICATE_RESERVE_S = 3 * 86_400.0
 
@@ -109,7 +97,7 @@ class Relay:
         self.plane = PythonPlane(self._port, self._on_stun, self.dropped, clock)
         self._by_ufrag: dict[str, Leg] = {}
         self._epochs = Epochs()
-        self._keyframes_wanted: set[Source] = set()
+        self._asking = Asking(self.plane.with_holes)
         self._counted: set[Leg] = set()
         """Legs whose browser counts packets, both ways."""
         self.plane.on_waiting = self._pace_soon
@@ -195,7 +183,7 @@ class Relay:
             plane=self.plane,
             certificate=self._fresh_certificate(),
             changed=self._changed,
-            needs_ticks=self._ask_keyframe,
+            needs_ticks=lambda source: self._asking.keyframe(source, self._clock()),
             tell=self._tell_limits,
             clock=self._clock,
         )
@@ -355,7 +343,7 @@ class Relay:
         for bucket in self._buckets:
             bucket.discard(leg)
         self._leave(leg)
-        self._keyframes_wanted.discard(leg.video)
+        self._asking.forget(leg.video)
         self._counted.discard(leg)
         self._tell(leg, "gone", reason, leg_report(leg, self._clock()) if leg.had_media else None)
         ending = asyncio.get_running_loop().create_task(self._free(leg))
@@ -408,15 +396,6 @@ class Relay:
 
     # ---- timers
 
-    def _ask_keyframe(self, source: Source) -> None:
-        self._keyframes_wanted.add(source)
-        self._asked_for(source, self._clock())
-
-    def _asked_for(self, source: Source, now_s: float) -> None:
-        leg_of(source.end).feedback.ask_keyframe(source, now_s)
-        if not source.keyframes.pending:
-            self._keyframes_wanted.discard(source)
-
     def _ticked(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(TICK_S, self._ticked)
@@ -425,12 +404,7 @@ class Relay:
     def tick(self, now_s: float) -> None:
         """Do what is due: requests for packets and keyframes, reports, and a look at who has gone silent."""
         self._tick += 1
-        for source in self._share(self.plane.with_holes):
-            leg_of(source.end).feedback.ask_again(source, now_s)
-            if not source.missing:
-                self.plane.with_holes.discard(source)
-        for source in self._share(self._keyframes_wanted):
-            self._asked_for(source, now_s)
+        self._asking.tick(now_s)
         for index, leg in enumerate(self._counted):
             leg.feedback.transport_feedback(now_s)
             leg.feedback.ask_ahead(now_s)
@@ -446,7 +420,8 @@ class Relay:
                 self._end(leg, "timeout")
         if self._tick % TICKS_PER_WATCH == 0:
             for leg in tuple(self.legs.values()):
-                self._watch(leg, now_s)
+                for kind in silence.news(leg, now_s):
+                    self._tell(leg, kind)
             self._reclaiming.tick(now_s)
 
     def _look(self, leg: Leg, now_s: float) -> None:
@@ -468,29 +443,6 @@ class Relay:
     def _paced(self) -> None:
         if self.plane.pace(self._clock()):
             self._pace_soon()
-
-    def _share(self, waiting: Collection[Source]) -> tuple[Source, ...]:
-        """Those whose turn it is at this tick: all of them, unless they are too many."""
-        turns = -(-len(waiting) // ASKS_PER_TICK) or 1
-        return tuple(itertools.islice(waiting, self._tick % turns, None, turns))
-
-    def _watch(self, leg: Leg, now_s: float) -> None:
-        """Tell of first media, of silence, and of its end."""
-        if not leg.had_media and (leg.audio.packets or leg.video.packets):
-            leg.had_media = True
-            self._tell(leg, "media")
-        if not leg.connected:
-            return
-        idle_s = now_s - leg.end.heard_s
-        if leg.silent:
-            if idle_s < SILENT_AFTER_S:
-                leg.silent = False
-                self._tell(leg, "active")
-        elif idle_s > SILENT_AFTER_S and leg.room is not None and len(leg.room.members) > 1:
-            was_sending = leg.end.heard_s - leg.end.media_s < MEDIA_GAP_S
-            if was_sending or idle_s > QUIET_SILENT_AFTER_S:
-                leg.silent = True
-                self._tell(leg, "silent")
 
     # ---- state
 

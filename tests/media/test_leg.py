@@ -7,7 +7,7 @@ import pytest
 from media import rtcp
 from media.control import AnswerLeg, RestartLeg, SetLeg
 from media.leg import MAX_NEW_SSRCS, NEW_SSRC_WINDOW_S
-from media.plane import ADDRESS_HELD_S
+from media.python_plane import ADDRESS_HELD_S
 from media.relay import MEDIA_HOLDS_PATH_S, Relay
 from media.rtp import unwrap_rtx, wrap_rtx
 from tests.media.client import Offer, RawClient, joined, rtp_packet, sequences, slot, until

@@ -73,11 +73,11 @@ async def test_nothing_of_a_leg_is_left(relay: Relay) -> None:
         a.send_video(sequence)
     await until(lambda: len(b.received) == 3)
     kept = [weakref.ref(thing) for leg in relay.legs.values() for thing in (leg, leg.dtls)]
-    assert relay._keyframes_wanted
+    assert relay._asking.waits
     for leg in "abc":
         relay.close_leg(leg, CloseLeg(call="call", epoch=1))
     await relay.settled()
-    assert not (relay.legs or relay.rooms or relay._by_ufrag or relay._endings or relay._keyframes_wanted)
+    assert not (relay.legs or relay.rooms or relay._by_ufrag or relay._endings or relay._asking.waits)
     assert not (relay.plane.with_holes or relay.plane.addresses or any(relay._buckets))
     await until(lambda: gc.collect() is not None and not any(ref() for ref in kept))
     for client in (a, b, c):

@@ -9,7 +9,8 @@ import pytest
 from media.control import AnswerLeg, CloseLeg, CreateLeg, JoinRoom, LeaveRoom, RestartLeg, SetLeg
 from media.epochs import MAX_EPOCHS
 from media.refusal import Refused
-from media.relay import GONE_AFTER_S, QUIET_SILENT_AFTER_S, Relay
+from media.relay import GONE_AFTER_S, Relay
+from media.silence import QUIET_SILENT_AFTER_S
 from tests.media.client import Offer, RawClient, joined, until
 from tests.media.conftest import Clock
 
