@@ -68,8 +68,10 @@ THIN_RED_BELOW_BPS = 75_000
 were PESQ 3.8 where 16 were 4.2, both without loss."""
 
 LOSSY_VOICES = (
-    # With RED 63 kbit/s in all, twice that with copies, and then a small picture. A lost pair is a hole of 40 ms.
-    Voice(from_bps=170_000, frame_ms=20, bitrate_bps=16_000, dtx=False),
+    # With RED 47 kbit/s in all, twice that with copies, and then a small picture.
+    Voice(from_bps=140_000, frame_ms=40, bitrate_bps=16_000, dtx=False),
+    # 63 in all, with copies 126; a lost pair is a hole of 40 ms.
+    Voice(from_bps=180_000, frame_ms=20, bitrate_bps=16_000, dtx=False),
     # At 24 kbit/s libopus has room for in-band FEC, so that each packet is in three. 79 in all.
     Voice(from_bps=400_000, frame_ms=20, bitrate_bps=24_000, dtx=False),
 )
