@@ -76,6 +76,7 @@ class Decision:
     voice_ahead: bool = False
     """The sender is asked for each packet of voice before it is missed, so that it comes twice."""
     picture_ahead: bool = False
+    """The same for the picture."""
 
 
 class Controller:
@@ -384,7 +385,10 @@ class Controller:
 
 
 def _copies(uplink: Way, rate_bps: int, audio_bps: int) -> int:
-    """Return how many copies of each packet of voice a sender is asked for: as loss, room and distance say."""
-    if uplink.rtt_s >= VOICE_MAX_RTT_S:
+    """Return how many copies of each packet of voice a sender is asked for: as loss, room and distance say.
+
+    None where a queue stands: what a full link loses copies would only add to.
+    """
+    if uplink.rtt_s >= VOICE_MAX_RTT_S or uplink.queue_s >= CONGESTED_QUEUE_S:
         return 0
     return min(1, repeats(uplink.loss, rate_bps - audio_bps, audio_bps))

@@ -24,6 +24,10 @@ AUDIO_CLOCK_HZ = 48_000
 VIDEO_CLOCK_HZ = 90_000
 
 
+MOST_AHEAD = 2 * MOST
+"""Copies that were asked for ahead are at most so far beyond the newest packet: two requests."""
+
+
 class Source:
     """A medium that a leg sends: what is received of it, and where it goes."""
 
@@ -70,13 +74,13 @@ class Source:
         """Note that `count` packets from `first` on are missing, but for those of which a copy came before."""
         self.missing.gap(first, count, now_s)
         if self.history is not None:
-            for sequence in range(first, first + count):
+            for sequence in range(first, first + min(count, MOST_AHEAD)):
                 if self.history.get(sequence & 0xFFFF) is not None:
                     self.missing.arrived(sequence & 0xFFFF)
 
     def is_news(self, sequence: int) -> bool:
         """Tell whether a copy that was asked for ahead is of a packet that has not come and was not missed yet."""
-        ahead = self.ahead is not None and 0 < (sequence - self.reception.highest) & 0xFFFF <= 2 * MOST
+        ahead = self.ahead is not None and 0 < (sequence - self.reception.highest) & 0xFFFF <= MOST_AHEAD
         return ahead and self.history is not None and self.history.get(sequence) is None
 
     def keep_voice(self) -> None:

@@ -173,6 +173,7 @@ class Arrivals:
         ahead = (sequence - self._highest) & 0xFFFF
         if self._highest < 0 or MAX_JUMP < ahead < 0x10000 - MAX_LATE:
             self._times = [None] * RING
+            self._passed_over.clear()
             self._begin = self._highest = sequence + 0x10000  # so that no number below is negative
         elif ahead <= MAX_JUMP and ahead:
             for missing in range(self._highest + 1, self._highest + ahead):

@@ -31,6 +31,13 @@ def test_one_sender_has_it_all() -> None:
     assert Allocator().divide(0.0, 90_000, []) == {}
 
 
+def test_a_link_that_fell_below_its_voice_is_told_as_it_is() -> None:
+    """Told of what its voice takes instead, the sender would have kept that voice."""
+    assert Allocator().divide(0.0, 20_000, [sender("a")])["a"].bps == 20_000
+    shares = Allocator().divide(0.0, 20_000, [sender("a"), sender("b")])
+    assert {share.bps for share in shares.values()} == {10_000}
+
+
 def test_what_one_cannot_use_goes_to_the_others() -> None:
     """A sender that is held to little elsewhere leaves the rest."""
     shares = Allocator().divide(0.0, 1_000_000, [sender("a", most_bps=126_000), sender("b")])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from media import rtcp
 from media.ahead import Ahead
+from media.conductor import UNHEARD_AFTER_UPLINK_S, UNHEARD_S
 from media.control import ClientReport, Events, LegEvent, ReportLeg
 from media.downlink import Downlink
+from media.estimator import Estimator, SentLog
 from media.relay import Relay
 from media.rtp import wrap_rtx
 from media.twcc import Clock, parse
@@ -102,6 +105,43 @@ async def test_voice_only_is_a_choice(relay: Relay) -> None:
         return bool(limits) and limits[-1] is not None and (limits[-1].rung, limits[-1].why) == (1, "choice")
 
     await until(chosen)
+    await a.close()
+    await b.close()
+
+
+async def test_what_a_full_link_lost_is_not_asked_for(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sent again it would hold up what comes now; when the queue is gone it is asked for."""
+    a, b = await counting(relay, "a"), await counting(relay, "b")
+    await talk(a, b, packets=10)
+    asked, full = len(a.of(rtcp.Nack)), True
+    monkeypatch.setattr(Estimator, "queue_s", property(lambda _: 0.4 if full else 0.0))
+    a.send_audio(12)
+    source = relay.legs["a"].audio
+    await until(lambda: source.missing)
+    for _ in range(5):
+        relay.tick(time.monotonic())
+    assert len(a.of(rtcp.Nack)) == asked
+    full = False
+    await until(lambda: len(a.of(rtcp.Nack)) > asked)
+    await a.close()
+    await b.close()
+
+
+async def test_only_voice_goes_to_a_leg_whose_uplink_fell(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its feedback waits in the queue before the uplink, and most likely the downlink is as thin by now."""
+    a, b = await counting(relay, "a"), await counting(relay, "b")
+    await talk(a, b, packets=10)
+    leg = relay.legs["a"]
+    outlet, uplink = leg.end.outlet, leg.end.uplink
+    assert outlet is not None
+    assert uplink is not None
+    waits_s = leg.end.rtt_s + (UNHEARD_AFTER_UPLINK_S + UNHEARD_S) / 2
+    monkeypatch.setattr(SentLog, "outstanding_s", lambda _self, _now_s: waits_s)
+    leg.conductor.look(time.monotonic())
+    open_bps = outlet.pacer.rate_bps
+    monkeypatch.setattr(type(uplink.estimator), "queue_s", property(lambda _: 0.4))
+    leg.conductor.look(time.monotonic())
+    assert outlet.pacer.rate_bps < open_bps
     await a.close()
     await b.close()
 

@@ -182,6 +182,28 @@ def test_dip_of_the_estimate_costs_bits_and_no_rung() -> None:
     assert side.run(5).limits.rung == 5
 
 
+def test_much_loss_is_met_by_copies_and_room_for_them() -> None:
+    """From a tenth on each packet is asked for ahead, and the ceiling is what the uplink carries, not what is new."""
+    clean, lossy = Given(way(600), GOOD).run(20), Given(way(600, loss=0.3), GOOD).run(20)
+    assert not clean.voice_ahead
+    assert not clean.picture_ahead
+    assert lossy.voice_ahead
+    assert lossy.picture_ahead
+    assert lossy.remb_bps > 550_000
+
+
+@pytest.mark.parametrize(
+    "uplink",
+    [way(600, loss=0.05), way(600, loss=0.3, rtt_s=0.4), way(600, loss=0.3, queue_s=0.4), way(40, loss=0.3)],
+    ids=["little lost", "far", "full", "thin"],
+)
+def test_copies_are_not_asked_for_where_they_are_of_no_use(uplink: Way) -> None:
+    """They come too late over a long way, make a full link fuller, and have no room on a thin one."""
+    decision = Given(uplink, GOOD).run(20)
+    assert not decision.voice_ahead
+    assert not decision.picture_ahead
+
+
 def test_queue_brakes_whatever_the_estimate_says() -> None:
     """Half a second of queue holds the picture back, and the reason is delay."""
     side = Given()

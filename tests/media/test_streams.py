@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from media.ahead import Ahead
-from media.streams import End, Owner, Source
+from media.streams import MOST_AHEAD, End, Owner, Source
 
 NOBODY = cast(Owner, None)
 
@@ -27,6 +27,21 @@ def test_a_copy_that_was_asked_for_ahead_is_news() -> None:
     assert not source.is_news(11)
     source.note_gap(11, 2, 1.0)
     assert source.missing.due(1.0, 0.1) == [12]
+
+
+def test_a_large_gap_costs_no_more_than_a_small_one() -> None:
+    """A sender that jumps by thousands with each packet does not keep the worker busy with looking for copies."""
+    source = _source()
+    looked = 0
+
+    class Counting:
+        def get(self, _sequence: int) -> None:
+            nonlocal looked
+            looked += 1
+
+    source.history = Counting()  # type: ignore[assignment]
+    source.note_gap(11, 60_000, 1.0)
+    assert looked <= MOST_AHEAD
 
 
 def test_what_is_far_ahead_or_past_is_no_news() -> None:

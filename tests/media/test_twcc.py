@@ -178,6 +178,20 @@ def test_what_is_no_longer_excused_is_not_forgiven() -> None:
     assert _told(arrivals.build(1, 2, 7.5)) == {6: 7.5}
 
 
+def test_a_new_beginning_has_nothing_to_forgive() -> None:
+    """What was passed over before the sender began anew is not told of in its new numbers."""
+    arrivals = Arrivals()
+    arrivals.excused = True
+    for sequence in (10_000, 10_002, 10_004):
+        arrivals.received(sequence, 5.0)
+    arrivals.build(1, 2, 5.0)
+    for sequence in (40_000, 40_002):
+        arrivals.received(sequence, 5.5)
+    arrivals.build(1, 2, 5.5)
+    arrivals.received(40_003, 6.6)
+    assert _told(arrivals.build(1, 2, 6.6)) == {40_003: pytest.approx(6.6), 40_001: pytest.approx(6.6)}
+
+
 def test_forgiving_is_bounded() -> None:
     """Thousands of losses are told of in feedbacks that pass any path."""
     arrivals = Arrivals()
