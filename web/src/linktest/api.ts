@@ -33,14 +33,19 @@ export class TestRefused extends Error {
 
 const TIMEOUT_MS = 15_000;
 
-async function ask<Answer>(method: "GET" | "POST", path: string, body?: unknown): Promise<Answer> {
+async function ask<Answer>(
+  method: "GET" | "POST",
+  path: string,
+  body?: unknown,
+  signal: AbortSignal | null = AbortSignal.timeout?.(TIMEOUT_MS) ?? null,
+): Promise<Answer> {
   let response: Response;
   try {
     response = await fetch(`/api/linktest${path}`, {
       method,
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? null : JSON.stringify(body),
-      signal: AbortSignal.timeout?.(TIMEOUT_MS) ?? null,
+      signal,
       cache: "no-store",
     });
     if (response.ok) return (await response.json()) as Answer;
@@ -52,5 +57,5 @@ async function ask<Answer>(method: "GET" | "POST", path: string, body?: unknown)
 
 export const begin = () => ask<Begun>("POST", "", {});
 export const answer = (id: string, sdp: string) => ask<Measure>("POST", `/${id}/answer`, { sdp });
-export const measure = (id: string) => ask<Measure>("GET", `/${id}`);
+export const measure = (id: string, signal: AbortSignal) => ask<Measure>("GET", `/${id}`, undefined, signal);
 export const end = (id: string) => ask<Measure>("POST", `/${id}/end`);

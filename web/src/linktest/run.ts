@@ -75,6 +75,7 @@ async function send(
   let reading = NOTHING_READ;
   let ceilingBps = FIRST_BPS;
   const seen: { measure: Measure | null } = { measure: null };
+  const asking = new AbortController();
   await put(sender, { track, sends: true, video: testShape(ceilingBps) });
   const untilMs = Date.now() + SEND_MS;
   for (let step = 1; Date.now() < untilMs && connection.connectionState === "connected"; step += 1) {
@@ -82,13 +83,15 @@ async function send(
     await wait(STEP_MS);
     reading = merged(reading, read(await connection.getStats()));
     // Later tells more; a question that the full link delays is not waited for.
-    if (step % ASK_EVERY === 0) void measure(id).then(keep, () => undefined);
+    if (step % ASK_EVERY === 0) void measure(id, asking.signal).then(keep, () => undefined);
     const next = nextCeiling(ceilingBps, Math.max(reading.outBps ?? 0, seen.measure?.up?.rate_bps ?? 0));
     if (next !== ceilingBps) {
       ceilingBps = next;
       await put(sender, { track, sends: true, video: testShape(ceilingBps) });
     }
   }
+  // The test ends next: what is still being asked would be answered with "no such test".
+  asking.abort();
   return reading;
 
   function keep(measured: Measure): void {
