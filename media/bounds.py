@@ -19,6 +19,8 @@ from media.ways import Receiver
 REMB_VOICE_MARGIN = 1.2
 REMB_LEAST_BPS = 30_000
 """Chromium sends no less video whatever it is told, and an estimate it took for lower would only slow its growth."""
+FELL_VOICE_BPS = 20_000
+"""What is left for the voice where a link has just fallen: the thinnest alone is sure to fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ def entered_rung(
 
 def voice_share_bps(receiver: Receiver) -> int:
     """Return what a receiver has for the voice: where no picture is shown the share is this voice, and says nothing."""
+    if receiver.fell:
+        return FELL_VOICE_BPS
     share_bps = receiver.share_bps if receiver.share_bps is not None else START_UNKNOWN_BPS
     if receiver.shown:
         return share_bps

@@ -36,6 +36,9 @@ has become far thinner, and only the voice is sent into it until there is word."
 UNHEARD_AFTER_UPLINK_S = 0.2
 UPLINK_FELL_QUEUE_S = 0.3
 """A queue before the uplink holds feedback back, and most often it is one radio that has become thinner both ways."""
+FELL_UNHEARD_S = 0.4
+FELL_QUEUE_S = 0.4
+"""Both of these at once are that for certain: the others' voices are thinned too, which takes each a negotiation."""
 
 CLIENT_VALID_S = 15.0
 """A page reports every 4 s; what it said longer ago is no longer so."""
@@ -252,7 +255,7 @@ class Conductor:
         unheard = leg.downlink.log.outstanding_s(now_s) > patience_s
         outlet.pacer.rate_bps = min(rate_bps, total_bps) if unheard else rate_bps * PACING
         loss = leg.downlink.estimator.loss
-        spare_bps = int(max(0, rate_bps - total_bps) * COPY_ROOM)
+        spare_bps = 0 if unheard else int(max(0, rate_bps - total_bps) * COPY_ROOM)
         outlet.copies = repeats(loss, spare_bps, total_bps) if senders else 0
         wanted = [
             Sender(sender.id, voices_bps[sender.id] * (1 + outlet.copies), sender.conductor.speaking_since_s)
@@ -309,6 +312,14 @@ class Conductor:
         """Whether this leg's link does not answer, so that no pictures are sent into it."""
         return self._silent_since_s is not None
 
+    def fell(self, now_s: float) -> bool:
+        """Whether this leg's link has just become far thinner in both directions: there is no word of it yet."""
+        leg = self._leg
+        if leg.end.uplink is None or not leg.downlink.counted:
+            return False
+        queued = leg.end.uplink.estimator.queue_s >= FELL_QUEUE_S
+        return queued and leg.downlink.log.outstanding_s(now_s) > leg.end.rtt_s + FELL_UNHEARD_S
+
     def _receiver(self, other: Leg, now_s: float) -> Receiver:
         conductor = other.conductor
         share = conductor.share(self._leg)
@@ -321,6 +332,7 @@ class Conductor:
             copies=0 if other.end.outlet is None else other.end.outlet.copies,
             shown=share is None or share.shown,
             wants_video=client is None or client.wants_video,
+            fell=conductor.fell(now_s),
         )
 
     def _codecs(self) -> list[VideoCodec]:

@@ -118,6 +118,10 @@ class Estimator:
         """How long packets stand before the link."""
         return max(0.0, self._standing.queue_s - self._jitter.lift_s)
 
+    def late_s(self, delay_s: float) -> float:
+        """Return how much later a packet of this delay came than one without a queue, jitter aside."""
+        return max(0.0, self._standing.late_s(delay_s) - self._jitter.lift_s)
+
     @property
     def known(self) -> bool:
         """Whether enough was seen to judge the link: some seconds, or a probe."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 IMPATIENT_LOSS = 0.10
 IMPATIENT = 0.5
 """From this loss on a request is repeated after half a round trip: requests are lost as packets are."""
+LATE_S = 0.2
+"""A link that becomes far thinner shows in the first packets that come. The estimate wants several, and until then a
+hundred that the link's queue dropped were asked for: Chromium puts all that into its own queue, and sends it for 3 s."""
 REMB_AT_ONCE_S = 0.2
 """A falling budget is told to the senders at once, but no more often than this."""
 
@@ -209,7 +212,7 @@ class Feedback:
             source.missing.clear()  # of a picture that has just ended, on a link that has no room for its rest
             return
         uplink = self._leg.end.uplink
-        if uplink is not None and uplink.estimator.queue_s >= CONGESTED_QUEUE_S:
+        if uplink is not None and (uplink.estimator.queue_s >= CONGESTED_QUEUE_S or uplink.late_s >= LATE_S):
             return  # lost before a full link: sent again it would be late, and hold up what comes now
         lost = source.missing.due(now_s, self._leg.end.rtt_s * self._patience())
         if source.missing.needs_keyframe:

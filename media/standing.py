@@ -48,6 +48,10 @@ class Standing:
         self._recent.append((arrived_s, least_s, packets))
         self.queue_s = max(0.0, self._recent_least(arrived_s) - self._base_s)
 
+    def late_s(self, delay_s: float) -> float:
+        """Return how much later a packet of this delay came than one without a queue; 0 before anything is known."""
+        return max(0.0, delay_s - self._base_s) if self._bins else 0.0
+
     def _recent_least(self, now_s: float) -> float:
         least = float("inf")
         packets = 0

@@ -34,7 +34,7 @@ class Uplink:
     """The estimate of one leg's uplink. All times are of the relay's monotonic clock, in seconds."""
 
     __slots__ = (
-        "_batch", "_clock", "_dispersion", "_fed_s", "_next", "_sent_s", "arrivals", "estimator",
+        "_batch", "_clock", "_delay_s", "_dispersion", "_fed_s", "_next", "_sent_s", "arrivals", "estimator",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -47,6 +47,12 @@ class Uplink:
         self._next = -1  # the transport number expected, counted on beyond 16 bits
         self._sent_s: float | None = None  # when the newest packet that came had left
         self._fed_s = float("-inf")
+        self._delay_s = 0.0  # of the newest packet, from a zero that nobody knows
+
+    @property
+    def late_s(self) -> float:
+        """How much later than without a queue the newest packet came: known before the next look."""
+        return self.estimator.late_s(self._delay_s)
 
     def received(self, packet: bytes, size: int, now_s: float) -> int:
         """Count a packet of `size` bytes as it came. Returns where its transport number stands, 0 if it has none."""
@@ -58,6 +64,7 @@ class Uplink:
                 number = self._unwrapped(sequence)
                 if send_time >= 0:
                     sent_s = self._clock.unwrap(send_time)
+                    self._delay_s = now_s - sent_s
                     self._batch[number] = PacketResult(sent_s, now_s, size + HEADER_BYTES)
                 else:
                     self._batch[number] = _untimed(now_s, size)

@@ -47,3 +47,5 @@ class Receiver:
     """The allocation shows this sender's picture there (`allocation.Share.shown`)."""
     wants_video: bool = True
     """As the receiver's page reported it of its own sending; tells whose choice voice only was."""
+    fell: bool = False
+    """The way there has just become far thinner, and nothing is known of it yet but that."""

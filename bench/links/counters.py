@@ -132,16 +132,17 @@ def kbps_series(samples: Sequence[Sample], way: str, begin_ms: float) -> list[li
 def step_down_s(series: Iterable[Sequence[float]], falls: Sequence[tuple[float, float]]) -> float | None:
     """The slowest answer to a fall of the link's rate: seconds until what is sent fits for two readings in a row.
 
+    A reading is of the time since the one before it, so the answer was there when the first that fits begins.
     `falls`: when the rate fell, and to how many kbit/s. None where none is inside the series.
     """
     points = list(series)
     slowest = None
     for at_s, rate_kbps in falls:
-        after = [(t, sent) for t, sent in points if t > at_s]
+        after = [(begin, end, sent) for (begin, _), (end, sent) in itertools.pairwise(points) if end > at_s]
         if not after:
             continue
-        fits = [t - at_s for (t, a), (_, b) in itertools.pairwise(after) if max(a, b) <= FITS * rate_kbps]
-        took = fits[0] if fits else after[-1][0] - at_s
+        fits = [begin - at_s for (begin, _, a), (_, _, b) in itertools.pairwise(after) if max(a, b) <= FITS * rate_kbps]
+        took = max(0.0, fits[0]) if fits else after[-1][1] - at_s
         slowest = max(slowest or 0.0, round(took, 1))
     return slowest
 

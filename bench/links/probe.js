@@ -6,7 +6,7 @@
   const now = () => performance.timeOrigin + performance.now();
   // As in timecode.py.
   const W = 640, H = 480, BLOCK = 32, BLOCKS = 13, LEFT = 112, TOP = 64;
-  const SHOT_MS = 2500, STATS_MS = 1000, SYNC_MS = 50, LOOK_MS = 200;
+  const SHOT_MS = 2500, STATS_MS = 1000, SYNC_MS = 250, SYNC_FAST_MS = 50, LOOK_MS = 200;
   const KINDS = new Set(["inbound-rtp", "outbound-rtp", "candidate-pair", "codec"]);
   const connections = [], videos = new Set(), tapped = new Set(), remoteTracks = new Set(), kept = [];
   const watched = new WeakSet(), played = {};
@@ -68,7 +68,8 @@
       if (done) return say("audio end", side);
       const n = data.numberOfFrames, floats = new Float32Array(n);
       data.copyTo(floats, { planeIndex: 0, format: "f32-planar" });
-      const silent = floats.every((v) => v === 0);
+      let silent = true;
+      for (let i = 0; silent && i < n; i++) silent = floats[i] === 0;
       began ||= !silent;
       if (began) {
         const samples = silent ? null : new Int16Array(n);
@@ -173,16 +174,21 @@
   }
 
   // --- What is looked at again and again
-  setInterval(() => { // when a packet of the far side's voice was last played
+  // When a packet of the far side's voice was last played. Each question stops this thread for some milliseconds, so it
+  // is asked often only while none comes: what is wanted of it is the first one after a cut.
+  (function sync() {
+    let fresh = false;
     for (const pc of alive())
       for (const receiver of pc.getReceivers())
         if (receiver.track.kind === "audio")
           for (const s of receiver.getSynchronizationSources())
             if (played[s.source] !== s.rtpTimestamp) {
+              fresh = true;
               played[s.source] = s.rtpTimestamp;
               buffer.sync.push([now(), s.timestamp, s.rtpTimestamp, s.audioLevel ?? null]);
             }
-  }, SYNC_MS);
+    setTimeout(sync, fresh ? SYNC_MS : SYNC_FAST_MS);
+  })();
   setInterval(() => {
     for (const pc of alive()) {
       for (const { track } of pc.getSenders())

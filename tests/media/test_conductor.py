@@ -9,13 +9,14 @@ import pytest
 
 from media import rtcp
 from media.ahead import Ahead
-from media.conductor import UNHEARD_AFTER_UPLINK_S, UNHEARD_S
+from media.conductor import FELL_QUEUE_S, FELL_UNHEARD_S, UNHEARD_AFTER_UPLINK_S, UNHEARD_S
 from media.control import ClientReport, Events, LegEvent, ReportLeg
 from media.downlink import Downlink
 from media.estimator import Estimator, SentLog
 from media.relay import Relay
 from media.rtp import wrap_rtx
 from media.twcc import Clock, parse
+from media.uplink import Uplink
 from tests.media.client import rtp_packet, sequences, slot, until
 from tests.media.counting import CountingClient, counting
 
@@ -109,12 +110,16 @@ async def test_voice_only_is_a_choice(relay: Relay) -> None:
     await b.close()
 
 
-async def test_what_a_full_link_lost_is_not_asked_for(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sent again it would hold up what comes now; when the queue is gone it is asked for."""
+@pytest.mark.parametrize("told_by", ["queue_s", "late_s"])
+async def test_what_a_full_link_lost_is_not_asked_for(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch, told_by: str
+) -> None:
+    """Sent again it would hold up what comes now; when the queue is gone, or the next is in time, it is asked for."""
     a, b = await counting(relay, "a"), await counting(relay, "b")
     await talk(a, b, packets=10)
     asked, full = len(a.of(rtcp.Nack)), True
-    monkeypatch.setattr(Estimator, "queue_s", property(lambda _: 0.4 if full else 0.0))
+    teller = Estimator if told_by == "queue_s" else Uplink
+    monkeypatch.setattr(teller, told_by, property(lambda _: 0.4 if full else 0.0))
     a.send_audio(12)
     source = relay.legs["a"].audio
     await until(lambda: source.missing)
@@ -142,6 +147,25 @@ async def test_only_voice_goes_to_a_leg_whose_uplink_fell(relay: Relay, monkeypa
     monkeypatch.setattr(type(uplink.estimator), "queue_s", property(lambda _: 0.4))
     leg.conductor.look(time.monotonic())
     assert outlet.pacer.rate_bps < open_bps
+    await a.close()
+    await b.close()
+
+
+async def test_who_speaks_to_a_leg_that_fell_is_told_to_be_brief(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue before its uplink and no word of its downlink: the other's voice must fit what little is left."""
+    a, b = await counting(relay, "a"), await counting(relay, "b")
+    await talk(a, b, packets=30)
+    leg, speaker = relay.legs["a"], relay.legs["b"]
+    await until(lambda: speaker.conductor.controller.limits is not None)
+    waits_s = leg.end.rtt_s + FELL_UNHEARD_S + 0.1
+    monkeypatch.setattr(SentLog, "outstanding_s", lambda _self, _now_s: waits_s)
+    assert not leg.conductor.fell(time.monotonic())
+    monkeypatch.setattr(Estimator, "queue_s", property(lambda _: FELL_QUEUE_S))
+    assert leg.conductor.fell(time.monotonic())
+    speaker.conductor.look(time.monotonic())
+    limits = speaker.conductor.limits
+    assert limits is not None
+    assert limits.audio.frame_ms == 120
     await a.close()
     await b.close()
 

@@ -48,12 +48,13 @@ class Given:
         self.own_downlink: Way | None = GOOD
         self.sending_bps: int | None = None
         self.shown = True
+        self.fell = False
         self.controller = Controller()
         self.changes = 0
 
     def look(self) -> Decision:
         receivers = [
-            Receiver(str(index), way, way.rate_bps, shown=self.shown, wants_video=self.others_want)
+            Receiver(str(index), way, way.rate_bps, shown=self.shown, wants_video=self.others_want, fell=self.fell)
             for index, way in enumerate(self.downlinks)
         ]
         sending_bps = self.sending_bps
@@ -118,6 +119,16 @@ def test_square_wave_steps_down_within_two_seconds_and_does_not_flap() -> None:
         assert falls[0][0] <= 17
         assert side.limits_at(17).rung <= 3
         assert len([at_s for at_s, _ in falls if at_s > 20]) <= 4
+
+
+def test_a_link_that_fell_gets_the_thinnest_voice_at_once() -> None:
+    """Before anything is known of what it carries now; what is shown is not decided by that."""
+    side = Given()
+    rung = side.run(5).limits.rung
+    side.fell = True
+    limits = side.look().limits
+    assert limits.audio.frame_ms == 120
+    assert limits.rung == rung
 
 
 def test_good_link_is_full_from_the_first_look() -> None:

@@ -44,6 +44,18 @@ def test_a_queue_on_the_uplink_is_seen_from_here() -> None:
     assert uplink.estimator.estimate_bps < 130_000
 
 
+def test_the_first_late_packet_is_known_as_late() -> None:
+    """Before the next look has asked for more of them; one that comes in time ends it."""
+    uplink = Uplink()
+    assert uplink.late_s == 0
+    run(uplink, link_bps=1_000_000, sent_bps=100_000, seconds=3)
+    assert uplink.late_s < 0.05
+    uplink.received(packet(65_200, 3.0, 800), 800, 503.5)
+    assert uplink.late_s > 0.3
+    uplink.received(packet(65_201, 3.5, 800), 800, 503.56)
+    assert uplink.late_s < 0.05
+
+
 def test_loss_is_counted_by_the_numbers() -> None:
     """What never came is lost, across the wrap of the numbers too."""
     uplink = Uplink()

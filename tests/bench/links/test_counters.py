@@ -46,7 +46,9 @@ def test_what_was_sent_into_the_link() -> None:
     assert counters.kbps_series(samples, "up", 5000)[0] == [-4.0, 8.0]
 
 
-@pytest.mark.parametrize(("kbps", "took_s"), [([500, 500, 60, 60, 60], 1.5), ([60] * 5, 0.5), ([500] * 5, 2.5)])
+@pytest.mark.parametrize(
+    ("kbps", "took_s"), [([500, 500, 500, 60, 60], 1.5), ([500, 60, 60, 60, 60], 0.5), ([500] * 5, 2.5)]
+)
 def test_how_long_a_step_down_takes(kbps: list[float], took_s: float) -> None:
     """Until what is sent fits for two readings; to the series' end where it never does."""
     series = [[0.5 * (i + 1), value] for i, value in enumerate(kbps)]

@@ -1,5 +1,7 @@
 import type { AudioView, LimitsView, VideoView } from "../protocol.ts";
 import { Brake } from "./brake.ts";
+import { Lull } from "./lull.ts";
+import type { Reading } from "./reading.ts";
 import { THIN_VOICE } from "./voice.ts";
 
 /** What a picture is before anybody has measured anything: small enough for most, large enough for a face. */
@@ -8,6 +10,11 @@ export const FIRST_VIDEO: VideoView = { bitrate_bps: 100_000, fps: 12, lines: 24
 /** So long after the visit was accepted the picture starts without a word of the server about it. */
 export const FIRST_WORD_MS = 1_500;
 
+/** A picture of less does not fill a link that stands for a moment. */
+const LARGE_BPS = 150_000;
+
+type Seen = Pick<Reading, "outBps" | "packetsReceived">;
+
 /** What this page was last told to send, and what it sends until it is told. Holds times and words, does nothing. */
 export class Limits {
   /** The newest word, null before the first. */
@@ -15,6 +22,9 @@ export class Limits {
   /** The link has just fallen, and the server's word about it is on its way: the least voice, and no picture. */
   private braked = false;
   private readonly brake = new Brake();
+  /** Nothing arrives, and a large picture would only stand before the link. */
+  private waits = false;
+  private readonly lull = new Lull();
   private onAirSinceMs: number | null = null;
 
   /** The event: in order on its socket, so always the newest. */
@@ -36,11 +46,12 @@ export class Limits {
     else this.onAirSinceMs = null;
   }
 
-  /** What the browser may send, as it was just read; true where that changes what is to be sent. */
-  see(outBps: number | null, nowMs: number): boolean {
-    const before = this.braked;
+  /** What the browser may send and what has arrived, as just read; true where that changes what is to be sent. */
+  see({ outBps, packetsReceived }: Seen, nowMs: number): boolean {
+    const { braked, waits } = this;
     this.braked = this.brake.look(outBps, this.heard, nowMs);
-    return this.braked !== before;
+    this.waits = this.lull.look(packetsReceived, nowMs) && (this.heard?.video?.bitrate_bps ?? 0) >= LARGE_BPS;
+    return this.braked !== braked || this.waits !== waits;
   }
 
   forget(): void {
@@ -54,7 +65,7 @@ export class Limits {
 
   /** The picture to send; null: none. */
   video(nowMs: number): VideoView | null {
-    if (this.braked) return null;
+    if (this.braked || this.waits) return null;
     if (this.heard) return this.heard.video;
     return this.onAirSinceMs !== null && nowMs - this.onAirSinceMs >= FIRST_WORD_MS ? FIRST_VIDEO : null;
   }

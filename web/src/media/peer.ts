@@ -378,7 +378,7 @@ export class Peer {
     this.silentLooks = heard ? 0 : this.silentLooks + 1;
     this.framesFlow = before !== null && counters.framesDecoded > before.framesDecoded;
     this.counters = counters;
-    if (this.limits.see(counters.outBps, Date.now())) this.settle();
+    if (this.limits.see(counters, Date.now())) this.settle();
     waitForVoice(connection, this.lateness.look(counters, Date.now()));
     this.sample = { ...sample, connected: sample.connected && !this.stalled };
     this.asks.reading(counters, Date.now());
