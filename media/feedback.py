@@ -24,7 +24,7 @@ IMPATIENT = 0.5
 """From this loss on a request is repeated after half a round trip: requests are lost as packets are."""
 LATE_S = 0.2
 """A link that becomes far thinner shows in the first packets that come. The estimate wants several, and until then a
-hundred that the link's queue dropped were asked for: Chromium puts all that into its own queue, and sends it for 3 s."""
+hundred that the link's queue dropped were asked for: Chromium puts all that into its own queue, which takes 3 s."""
 REMB_AT_ONCE_S = 0.2
 """A falling budget is told to the senders at once, but no more often than this."""
 
