@@ -15,6 +15,7 @@ from playwright.sync_api import Page, Playwright, sync_playwright
 
 from bench.figures import RESULTS
 from bench.links import assets
+from bench.links.awake import awake
 from bench.links.linkem.network import Network
 from bench.links.linkem.profiles import Profile, profile
 from bench.links.log import Log
@@ -123,9 +124,9 @@ def _now_ms() -> float:
 
 
 def _cpu() -> tuple[int, int]:
-    """Ticks of all cores so far, and those of them that were idle (proc(5))."""
+    """Ticks of all cores so far, and those of them that were idle or went to the lowest priorities (proc(5))."""
     columns = [int(text) for text in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-    return sum(columns), columns[3] + columns[4]
+    return sum(columns), columns[1] + columns[3] + columns[4]
 
 
 class _Call:
@@ -248,6 +249,7 @@ def take(plan: Plan) -> Taken:
     clients = {"patient": patient.without_trace() if patient.waits else patient, "nurse": plan.nurse()}
     net = Network(clients, seed=plan.seed)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(awake())
         stack.enter_context(net)
         stack.callback(server.stop)
         server.start(net)
