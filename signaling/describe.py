@@ -52,8 +52,9 @@ LIFE_OF_A_CONNECTION = """\
 10. **What to send.** `limits` (and `call.sends`) says how voice and picture are to be encoded now, and why;
    `peer.receives` (and `call.receives`) what the other side sends. A page obeys at once and answers nothing. Its own
    sight of its media goes up in `link.media`, of which one each 2 s is used.
-11. **Stills** go in pieces: `still.begin`, then `still.part` with binary `data`, each sent when the one before is
-   acknowledged, from the `offset` of the acknowledgement. After a reconnect `still.begin` with the same id says from
+11. **Stills** go in pieces: `still.begin`, then `still.part` with binary `data` in order from the `offset` of the
+   acknowledgement on. A few may be under way; a piece that is not the next one is not taken, and its acknowledgement
+   says where the server is. After a reconnect `still.begin` with the same id says from
    where to go on. The other side hears `still` at the beginning, at each quarter and at the end, finds `call.stills` in
    its snapshots, and fetches pieces with `still.want`. Of each side three stills and 6 MB are kept, the oldest goes
    first; a still that is no more is `stale`. All end with the visit. No other event may carry binary data.

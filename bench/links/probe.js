@@ -128,6 +128,11 @@
       const { done, value: frame } = await reader.read();
       if (done) return say("video end", list);
       const at = now();
+      // What an element shows is read there; here only where none does, and for a picture kept now and then.
+      if (list === "got" && main?.isConnected && at - lastShot < SHOT_MS) {
+        frame.close();
+        continue;
+      }
       try {
         const count = await counter(frame), { width, height } = frame.visibleRect;
         buffer[list].push([at, count, width, height, frame.timestamp]);

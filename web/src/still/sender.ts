@@ -16,8 +16,10 @@ export interface SenderAsks {
 }
 
 interface Step {
+  /** Where to go on; null: to be asked. */
   offset: number | null;
-  useless: boolean;
+  /** `useless`: the server said no, or stayed where it was. */
+  outcome: "moved" | "asked" | "useless" | "interrupted";
   waitMs: number;
 }
 
@@ -26,9 +28,21 @@ const ORDER: StillKind[] = ["document", "view", "original"];
 const RETRY_MS = 1_000;
 /** So many refusals in a row of one still, and it is given up: the server does not want it. */
 const MOST_REFUSALS = 5;
+/**
+ * Pieces on their way at a time. With one, each waited for the answer to that before: where one packet in fourteen is lost
+ * TCP needs a second and more to notice that the last one was, and a still of six pieces took 15 s instead of 4.
+ */
+const UNANSWERED = 3;
+
+type Refusal = { error: { code: string; retry_ms: number | null } };
+
+function refusedStep({ error }: Refusal): Step {
+  const passing = error.code === "unavailable" || error.code === "rate_limited";
+  return { offset: null, outcome: passing ? "interrupted" : "useless", waitMs: error.retry_ms ?? RETRY_MS };
+}
 
 /**
- * Sends stills in pieces, one at a time and no faster than the link bears. At most one of each kind waits; a newer one
+ * Sends stills in pieces, in order and no faster than the link bears. At most one of each kind waits; a newer one
  * takes the place of one that has not begun. After a loss it asks where to go on (`still.begin` again).
  */
 export class StillSender {
@@ -94,33 +108,54 @@ export class StillSender {
         await this.asks.sleep(RETRY_MS);
         continue;
       }
-      const step = await this.step(still, offset);
+      const step: Step = offset === null ? await this.begin(still) : await this.pieces(still, offset);
       if (this.begun !== still) return;
       offset = step.offset;
-      refusals = step.useless ? refusals + 1 : step.offset === null ? refusals : 0;
+      if (step.outcome === "useless") refusals += 1;
+      else if (step.outcome === "moved") refusals = 0;
       if (offset === still.bytes.length || refusals >= MOST_REFUSALS) this.begun = null;
       else if (step.waitMs > 0) await this.asks.sleep(step.waitMs);
     }
   }
 
-  /** Asks where to go on, or sends one piece. `useless`: the server said no, or stayed where it was. */
-  private async step(still: Still, from: number | null): Promise<Step> {
-    const { id, type, kind, width, height, bytes } = still;
-    const startedMs = this.asks.now();
-    const rateBps = this.asks.rateBps();
-    const data = from === null ? null : bytes.slice(from, from + pieceBytes(rateBps));
-    const answer =
-      from === null || data === null
-        ? await this.asks.request("still.begin", { id, type, kind, width, height, bytes: bytes.length })
-        : await this.asks.request("still.part", { id, offset: from, data });
-    if (!answer.ok) {
-      const passing = answer.error.code === "unavailable" || answer.error.code === "rate_limited";
-      return { offset: null, useless: !passing, waitMs: answer.error.retry_ms ?? RETRY_MS };
+  /** Asks where to go on. */
+  private async begin({ id, type, kind, width, height, bytes }: Still): Promise<Step> {
+    const answer = await this.asks.request("still.begin", { id, type, kind, width, height, bytes: bytes.length });
+    if (!answer.ok) return refusedStep(answer);
+    return { offset: Math.min(bytes.length, Math.max(0, answer.offset)), outcome: "asked", waitMs: 0 };
+  }
+
+  /** Sends pieces at the link's rate, until all are there or something is in the way. */
+  private async pieces(still: Still, from: number): Promise<Step> {
+    const { id, bytes } = still;
+    const unanswered = new Set<Promise<void>>();
+    const seen: { offset: number; stop: Step | null } = { offset: from, stop: null };
+    const part = async (offset: number, data: Uint8Array<ArrayBuffer>) => {
+      const answer = await this.asks.request("still.part", { id, offset, data });
+      if (!answer.ok) seen.stop ??= refusedStep(answer);
+      else if (answer.offset !== offset + data.length) seen.stop ??= { offset: null, outcome: "useless", waitMs: 0 };
+      else {
+        seen.offset = answer.offset;
+        if (this.begun === still) this.asks.progress(still, answer.offset / bytes.length);
+      }
+    };
+    for (let next = from; next < bytes.length && this.mayGoOn(still) && !seen.stop; ) {
+      const [startedMs, rateBps] = [this.asks.now(), this.asks.rateBps()];
+      const data = bytes.slice(next, next + pieceBytes(rateBps));
+      const sent: Promise<void> = part(next, data).finally(() => unanswered.delete(sent));
+      unanswered.add(sent);
+      next += data.length;
+      if (unanswered.size >= UNANSWERED) await Promise.race(unanswered);
+      const waitMs = pieceMs(data.length, rateBps) - (this.asks.now() - startedMs);
+      if (next < bytes.length && waitMs > 0) await this.asks.sleep(waitMs);
     }
-    const offset = Math.min(bytes.length, Math.max(0, answer.offset));
-    if (this.begun === still) this.asks.progress(still, offset / bytes.length);
-    const waitMs = data === null ? 0 : pieceMs(data.length, rateBps) - (this.asks.now() - startedMs);
-    return { offset, useless: from !== null && offset <= from, waitMs };
+    await Promise.all(unanswered);
+    if (seen.offset > from) return { offset: seen.offset, waitMs: 0, ...seen.stop, outcome: "moved" };
+    return seen.stop ?? { offset: from, outcome: "interrupted", waitMs: 0 };
+  }
+
+  private mayGoOn(still: Still): boolean {
+    return this.begun === still && this.asks.canAsk() && !this.preempted(still);
   }
 
   private preempted(still: Still): boolean {
