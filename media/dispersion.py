@@ -30,6 +30,9 @@ THROUGH = 1.1
 """Sent at most so much faster it came as it was; and sent so much slower its first packet had waited for others."""
 MORE = 1.1
 """So much more came through than a full link was seen to carry: it carries more now."""
+STALL = 0.6
+"""A thin link spreads a burst evenly. Where one pause is this share of the time it took to come, somebody stood still: a
+radio, a browser or this machine. That took a nurse's 3 Mbit/s for 235 kbit/s, and half a minute to forget."""
 KEPT = 3
 """Bursts of which the fastest counts: jitter that holds back the end of one makes it too slow."""
 
@@ -40,6 +43,8 @@ class _Burst:
     first_arrived_s: float
     sent_s: float
     arrived_s: float
+    pause_s: float = 0.0
+    """The longest from one arrival to the next."""
     packets: int = 1
     bytes: int = 0
     """Of all but the first, which only marks the beginning."""
@@ -71,6 +76,7 @@ class Dispersion:
             self.end(jitter_s)
             self._burst = _Burst(sent_s, arrived_s, sent_s, arrived_s)
             return
+        burst.pause_s = max(burst.pause_s, arrived_s - burst.arrived_s)
         burst.sent_s, burst.arrived_s = sent_s, arrived_s
         burst.packets += 1
         burst.bytes += size_bytes
@@ -87,6 +93,8 @@ class Dispersion:
             return
         came_bps = burst.bytes * 8 / came_s
         if came_s >= SPREAD * left_s and came_s - left_s >= max(SPREAD_S, JITTERS * jitter_s):
+            if burst.pause_s >= STALL * came_s:
+                return
             self._spread.append(came_bps)
             self.spread = True
         elif left_s / THROUGH <= came_s <= left_s * THROUGH:

@@ -45,6 +45,18 @@ def test_a_link_with_room_shows_how_much_at_least() -> None:
     assert bursts.through_bps == pytest.approx(260_000, rel=0.02)
 
 
+@pytest.mark.parametrize("at", [1, 3, 5])
+def test_a_pause_is_no_thin_link(at: int) -> None:
+    """A burst that somebody held up for 0.15 s, at whatever packet, says nothing of what the link carries."""
+    bursts = Dispersion()
+    for index in range(6):
+        sent_s = index * 8_000 / 800_000
+        bursts.add(sent_s, 70.0 + sent_s + (0.15 if index >= at else 0.0), 1000, 0.005)
+    bursts.end(0.005)
+    assert bursts.full_bps is None
+    assert not bursts.spread
+
+
 def test_jitter_makes_no_link_too_thin() -> None:
     """Of several bursts the fastest counts: with 25 ms of jitter a link is not taken for less than nine tenths."""
     bursts, chance = Dispersion(), random.Random(3)
