@@ -31,8 +31,8 @@ THROUGH = 1.1
 MORE = 1.1
 """So much more came through than a full link was seen to carry: it carries more now."""
 STALL = 0.6
-"""A thin link spreads a burst evenly. Where one pause is this share of the time it took to come, somebody stood still: a
-radio, a browser or this machine. That took a nurse's 3 Mbit/s for 235 kbit/s, and half a minute to forget."""
+"""A thin link spreads a burst evenly. Where one pause is this share of the time it took to come, somebody stood still:
+a radio, a browser or this machine. That took a nurse's 3 Mbit/s for 235 kbit/s, and half a minute to forget."""
 KEPT = 3
 """Bursts of which the fastest counts: jitter that holds back the end of one makes it too slow."""
 

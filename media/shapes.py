@@ -63,7 +63,7 @@ VOICES = (
 """From thin to rich."""
 
 THIN_RED_VOICE = Voice(from_bps=40_000, frame_ms=60, bitrate_bps=12_000, dtx=True)
-THIN_RED_BELOW_BPS = 75_000
+THIN_RED_BELOW_BPS = 115_000
 """With RED on thin links: 34 kbit/s in all instead of 42, and the 8 are what stills have there. 12 kbit/s of wideband
 were PESQ 3.8 where 16 were 4.2, both without loss."""
 
@@ -107,7 +107,7 @@ PICTURES: dict[int, Picture] = {
     4: Picture(
         enter_bps=50_000, keep_bps=36_000, most_bps=340_000,
         steps=(PictureStep(36_000, 240, 13), PictureStep(50_000, 240, 14), PictureStep(80_000, 240, 15),
-               PictureStep(120_000, 360, 15)),
+               PictureStep(120_000, 360, 15), PictureStep(150_000, 360, 20)),
     ),
     # From 640×360 on. More than 1.2 Mbit/s shows no more of 480 lines. 30 pictures/s though cameras give 25: a limit at
     # the camera's own rate drops every twentieth that comes a little early.

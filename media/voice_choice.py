@@ -138,7 +138,7 @@ class VoiceChoice:
         self._loss_s = now_s
         conceals = concealed >= CONCEALED_FROM and self._mean_loss >= CONCEALED_LOSS_FROM
         lossy = loss >= RED_AT_ONCE_FROM or conceals
-        cheap = _cost(_voice(room_bps, loss).shape(red=True)) <= CHEAP_SHARE * room_bps
+        cheap = _cost(_shape(room_bps, loss, True)) <= CHEAP_SHARE * room_bps
         off_below = CHEAP_OFF_BELOW if cheap else RED_OFF_BELOW
         clean = self._mean_loss < off_below and loss < RED_FROM and not conceals
         self._lossy_since_s = _since(self._lossy_since_s, now_s, lossy)

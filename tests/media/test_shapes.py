@@ -62,7 +62,8 @@ def test_more_rate_is_no_smaller_picture(rung: int, video_bps: int, more_bps: in
 
 @pytest.mark.parametrize(
     ("rung", "video_bps", "fps", "lines"),
-    [(3, 16_000, 5, 180), (3, 40_000, 8, 180), (4, 36_000, 13, 240), (4, 70_000, 14, 240), (4, 130_000, 15, 360),
+    [(3, 16_000, 5, 180), (3, 40_000, 8, 180), (4, 36_000, 13, 240), (4, 70_000, 14, 240), (4, 120_000, 15, 360),
+     (4, 200_000, 20, 360),
      (5, 200_000, 22, 360), (5, 320_000, 27, 360), (5, 1_200_000, 30, 480)],
 )  # fmt: skip
 def test_pictures_of_the_rungs(rung: int, video_bps: int, fps: int, lines: int) -> None:

@@ -56,14 +56,14 @@ def test_dip_of_a_second_changes_nothing() -> None:
 
 def test_protection_comes_soon_and_stays_a_while() -> None:
     """From 3 % loss on RED within ten seconds, from 5 % within two; off half a minute after the loss."""
-    choice = VoiceChoice(0.0, 100_000, 0.0)
-    on = told(choice, 0.0, 12, 100, 0.03)
+    choice = VoiceChoice(0.0, 80_000, 0.0)
+    on = told(choice, 0.0, 12, 80, 0.03)
     assert [shape.red for _, shape in on] == [True]
-    assert told(choice, 12.0, 27, 100, 0.005) == []
-    off = told(choice, 39.0, 60, 100, 0.005)
+    assert told(choice, 12.0, 27, 80, 0.005) == []
+    off = told(choice, 39.0, 60, 80, 0.005)
     assert [shape.red for _, shape in off] == [False]
     assert off[0][0] - 12 >= RED_OFF_AFTER_S
-    again = told(choice, 110.0, 4, 100, 0.06)
+    again = told(choice, 110.0, 4, 80, 0.06)
     assert again[0][1].red
     assert again[0][0] - 110 < 2
 
