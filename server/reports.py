@@ -25,6 +25,15 @@ _rtt = Histogram(
 _concealed = Histogram(
     "puente_call_concealed", "Share of the sound that was made up, of finished legs", ["side"], buckets=_SHARES
 )
+_jitter = Histogram(
+    "puente_call_jitter_seconds", "Jitter between arrivals of voice, of finished legs", ["side", "way"],
+    buckets=(0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3),
+)  # fmt: skip
+_frozen = Histogram(
+    "puente_call_frozen", "Share of the time in which the other's picture stood still, of finished legs", ["side"],
+    buckets=_SHARES,
+)  # fmt: skip
+_restarts = Counter("puente_call_reconnects", "Reconnections of finished legs that kept their leg", ["side"])
 
 
 class VisitQualityRow(Table):
@@ -79,7 +88,12 @@ def _observe(report: CallReport) -> None:
     for name, way in (("up", done.up), ("down", done.down)):
         if way.packets + way.lost > 0:
             _loss.labels(side, name).observe(way.lost / (way.packets + way.lost))
+        if way.jitter_ms is not None:
+            _jitter.labels(side, name).observe(way.jitter_ms / 1000)
     if done.rtt_ms is not None:
         _rtt.labels(side).observe(done.rtt_ms / 1000)
     if done.concealed is not None:
         _concealed.labels(side).observe(done.concealed)
+    if done.seconds > 0:
+        _frozen.labels(side).observe(min(done.frozen_ms / 1000 / done.seconds, 1.0))
+    _restarts.labels(side).inc(done.restarts)

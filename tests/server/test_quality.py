@@ -87,20 +87,29 @@ async def test_the_newest_report_of_a_leg_is_kept(database: Database) -> None:
 
 
 async def test_a_finished_leg_is_counted_once_and_without_a_name(sqlite: Database) -> None:
-    """Seconds at each rung, loss each way, round trip and made-up sound; the same last report again adds nothing."""
+    """Seconds at each rung, loss and jitter each way, round trip, made-up sound, frozen picture and reconnections; the
+    same last report again adds nothing."""
 
     def at_rung(rung: str) -> float:
         return counted("puente_call_rung_seconds_total", sender="patient", rung=rung)
 
     before = (at_rung("4"), at_rung("2"))
-    losses = counted("puente_call_loss_count", side="patient", way="up")
+    of_the_link = ("puente_call_loss_count", "puente_call_jitter_seconds_count")
+    of_the_leg = ("puente_call_frozen_count", "puente_call_rtt_seconds_count", "puente_call_concealed_count")
+
+    def counts() -> list[float]:
+        ways = [counted(name, side="patient", way=way) for name in of_the_link for way in ("up", "down")]
+        return ways + [counted(name, side="patient") for name in of_the_leg]
+
+    counts_before, reconnects = counts(), counted("puente_call_reconnects_total", side="patient")
     visits = Visits(sqlite, "p")
     await visits.report(report())
     assert at_rung("4") == before[0]
     for _ in range(2):
         await visits.report(report(seconds=61, last=True))
     assert (at_rung("4"), at_rung("2")) == (before[0] + 20, before[1] + 40)
-    assert counted("puente_call_loss_count", side="patient", way="up") == losses + 1
+    assert counts() == [count + 1 for count in counts_before]
+    assert counted("puente_call_reconnects_total", side="patient") == reconnects + leg().restarts
 
 
 async def session_of(site: Site, role: Role, name: str) -> dict[str, str]:
