@@ -37,7 +37,7 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
 )
 PROBE = (Path(__file__).parent / "probe.js").read_text()
-WINDOW_S = {"outage-10s": 45.0, "changing": 60.0}
+WINDOW_S = {"outage-10s": 45.0, "outage-60s": 95.0, "changing": 60.0}
 """Windows of links to which something happens; others get `USUAL_WINDOW_S`."""
 USUAL_WINDOW_S = 25.0
 WARM_S = 10.0

@@ -18,6 +18,7 @@ LINKS = (
     "64k-5loss",
     "30-loss",
     "outage-10s",
+    "outage-60s",
     "changing",
 )
 """Those that are measured, in the order of the tables."""
@@ -80,6 +81,7 @@ GOALS: Mapping[str, tuple[Goal, ...]] = {
                   Goal((Bound("still_gap_s", at_most=10), Bound("fps", at_least=1)))),
     "30-loss": (*_voice(0.90, 2.2), most("longest_gap_ms", 100), most("frozen_pct", 20)),
     "outage-10s": (most("voice_back_ms", 500), most("picture_back_ms", 1000), most("latency_back_p95_ms", 1000)),
+    "outage-60s": (most("voice_back_ms", 5000), most("picture_back_ms", 5000)),
     "changing": (most("concealed_pct", 5), most("longest_gap_ms", 500), most("step_down_s", 2)),
 }  # fmt: skip
 """By the patient's link, the nurse on good-4g. `leo-satellite` is held to the voice's lag and to the other columns."""

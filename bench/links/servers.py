@@ -215,6 +215,7 @@ CAPS_KBPS: dict[str, tuple[int, int]] = {
     "64k-5loss": (24, 24),
     "30-loss": (500, 500),
     "outage-10s": (600, 600),
+    "outage-60s": (600, 600),
     "changing": (64, 64),
     "wifi-lossy": (1500, 1500),
 }

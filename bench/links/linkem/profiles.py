@@ -84,6 +84,11 @@ PROFILES: dict[str, Profile] = {
             _link("outage-10s", 1000, 1000, delay_ms=60, jitter_ms=10, loss_pct=0.5, queue_ms=500),
             trace=Trace((Event(10, cut_s=10),)), waits=True,
         ),
+        # A tunnel, or a phone that looks for its network.
+        replace(
+            _link("outage-60s", 1000, 1000, delay_ms=60, jitter_ms=10, loss_pct=0.5, queue_ms=500),
+            trace=Trace((Event(10, cut_s=60),)), waits=True,
+        ),
         # Bandwidth that comes and goes, as when a bus passes between cells: 2 Mbit/s and 64 kbit/s in turn.
         replace(
             _link("changing", 2000, 2000, delay_ms=60, jitter_ms=10, loss_pct=0.5, queue_ms=800),
