@@ -32,6 +32,8 @@ class Coturn:
 
     port: int
     tls_port: int
+    certificate: Path
+    """Of `turns:`, for the name localhost; signed by itself."""
 
 
 def free_port() -> int:
@@ -47,9 +49,10 @@ def free_port() -> int:
 def running(folder: Path) -> Iterator[Coturn]:
     """Start it, and end it."""
     assert shutil.which("turnserver"), "install Debian's coturn: tools/setup-tests"
-    server = Coturn(free_port(), free_port())
+    certificate, key = _certificate(folder)
+    server = Coturn(free_port(), free_port(), certificate)
     urls = [f"turn:127.0.0.1:{server.port}", f"turns:127.0.0.1:{server.tls_port}?transport=tcp"]
-    text = turn_config(TurnServer(urls, SECRET, "puente", [PEER], *_certificate(folder)))
+    text = turn_config(TurnServer(urls, SECRET, "puente", [PEER], str(certificate), str(key)))
     own = ["listening-ip=127.0.0.1", f"relay-ip={PEER}", f"pidfile={folder / 'pid'}", f"userdb={folder / 'db'}"]
     if PEER == "127.0.0.1":
         own.append("allow-loopback-peers")
@@ -78,17 +81,26 @@ def _accepts(port: int) -> bool:
         return False
 
 
-def _certificate(folder: Path) -> tuple[str, str]:
+def _certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate of our own for `turns:`, and its key: two files."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    # What a strict verifier wants of a certificate that is its own authority.
+    for extension, critical in (
+        (x509.SubjectAlternativeName([x509.DNSName("localhost")]), False),
+        (x509.BasicConstraints(ca=True, path_length=None), True),
+        (identifier, False),
+        (x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), False),
+    ):
+        builder = builder.add_extension(extension, critical)
     made = builder.sign(key, hashes.SHA256())
     (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     plain = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     (folder / "key.pem").write_bytes(plain)
-    return str(folder / "cert.pem"), str(folder / "key.pem")
+    return folder / "cert.pem", folder / "key.pem"

@@ -28,8 +28,9 @@ videoroom, holding each side to a bit rate chosen for the link (`CAPS_KBPS` in `
 ## How it is measured
 
 * The window begins {warm:g} s after both pages say that the call is up, and lasts 25 s (45 and 95 s with
-  the cuts of 10 and 60 s, 60 s with the changing link). A run is not valid where an encoder was limited by the CPU for 5 % of the time, the machine
-  was busy for 92 % of it, a camera gave 20 pictures a second or fewer, or the emulator was late: it is made again.
+  the cuts of 10 and 60 s, 60 s with the changing link). A run is not valid where an encoder was limited by the CPU for
+  5 % of the time, the machine was busy for 92 % of it, a camera gave 20 pictures a second or fewer, or the emulator was
+  late: it is made again.
   Both cores are kept awake by processes of the lowest priority: the host of a virtual machine gives a core that slept
   back up to 20 ms late, which every packet would meet.
 * STOI and PESQ (wideband) are of what was heard against the recording that the speaker's browser was given, so they

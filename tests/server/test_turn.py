@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from server.linktest.ways import TurnWay, WayError
 from signaling.protocol_media import IceServer
 from signaling.turn import Turn
 from tests.coturn import PEER, SECRET, Coturn, running
@@ -94,6 +96,24 @@ def test_it_answers_over_tls(coturn: Coturn) -> None:
         kind, _, cookie, transaction = struct.unpack("!HHI12s", secured.recv(2048)[:20])
         assert secured.version() in ("TLSv1.2", "TLSv1.3")
     assert (kind, cookie, transaction) == (0x0101, 0x2112A442, b"0123456789ab")
+
+
+async def test_a_page_reaches_the_relay_through_tls(
+    coturn: Coturn, echo: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What looks like any secure connection carries datagrams to the relay and back, if the certificate is trusted."""
+    url, given = f"turns:localhost:{coturn.tls_port}?transport=tcp", credentials()
+    with pytest.raises(WayError):
+        await TurnWay.open(url, given.username, given.credential, echo)
+    monkeypatch.setenv("SSL_CERT_FILE", str(coturn.certificate))
+    way = await TurnWay.open(url, given.username, given.credential, echo)
+    try:
+        came: asyncio.Queue[bytes] = asyncio.Queue()
+        way.receive = came.put_nowait
+        assert way.send(b"through the wall")
+        assert await asyncio.wait_for(came.get(), 10) == b"through the wall"
+    finally:
+        way.close()
 
 
 def test_expired_and_forged_credentials_are_refused(coturn: Coturn, echo: tuple[str, int]) -> None:
