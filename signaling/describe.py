@@ -56,8 +56,9 @@ LIFE_OF_A_CONNECTION = """\
    acknowledgement on. A few may be under way; a piece that is not the next one is not taken, and its acknowledgement
    says where the server is. After a reconnect `still.begin` with the same id says from
    where to go on. The other side hears `still` at the beginning, at each quarter and at the end, finds `call.stills` in
-   its snapshots, and fetches pieces with `still.want`. Of each side three stills and 6 MB are kept, the oldest goes
-   first; a still that is no more is `stale`. All end with the visit. No other event may carry binary data.
+   its snapshots, and fetches pieces with `still.want`. Of each side three stills and 6 MB are kept, the oldest
+   view goes first, then the oldest; a still that is no more is `stale`. All end with the visit. No other event may
+   carry binary data.
 12. **Versions.** `v` in the `auth` object is the version of this document. Clients ignore fields and events of the
     server that they do not know; the server refuses fields and events that it does not know.
 """

@@ -399,6 +399,8 @@ class StaffSnapshot(Model):
     visit: str | None
     offer: OfferCard | None
     patient: PatientCard | None
+    link: LinkTestView | None = None
+    """What the attended patient's link was found to carry before the call."""
     leg: LegView | None
     call: CallView | None
     wrapup: WrapupView | None

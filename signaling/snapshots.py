@@ -217,6 +217,7 @@ def staff_snapshot(
         visit=visit.visit if visit else None,
         offer=_offer(view, patient, ring_ms),
         patient=patient_card(patient, visit.languages, visit.reason) if visit and visit.accepted else None,
+        link=link_view(visit.patient_link) if visit and visit.accepted else None,
         leg=leg,
         call=_call(visit, slots, other, view.limits) if visit and other else None,
         wrapup=_wrapup(view, wrapped),

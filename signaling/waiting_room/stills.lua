@@ -23,6 +23,15 @@ local function stills_free(visit)
   end
 end
 
+-- What one side can do without soonest: its oldest view, which the next one replaces anyway; else its oldest.
+local function still_to_free(visit, role, own)
+  for i, member in ipairs(own) do
+    local form = call('HGET', still_key('sm', visit, role, string.match(member, '([^:]*):%d+$')), 'form')
+    if not form or string.sub(form, -5) == ' view' then return i end
+  end
+  return 1
+end
+
 local function stills_make_room(visit, role, bytes)
   for _, member in ipairs(call('ZRANGEBYSCORE', P .. 'st', '-inf', I(now - KEEP_STILL_S * 1000), 'LIMIT', 0, 100)) do
     still_free(member)
@@ -30,9 +39,8 @@ local function stills_make_room(visit, role, bytes)
   local own = call('LRANGE', stills_key(visit, role), 0, -1)
   local sum = 0
   for _, member in ipairs(own) do sum = sum + tonumber(string.match(member, '%d+$')) end
-  for i, member in ipairs(own) do
-    if #own - i + 1 < STILLS_EACH and sum + bytes <= STILLS_EACH_BYTES then break end
-    sum = sum - still_free(member)
+  while #own > 0 and (#own >= STILLS_EACH or sum + bytes > STILLS_EACH_BYTES) do
+    sum = sum - still_free(table.remove(own, still_to_free(visit, role, own)))
   end
   while (tonumber(call('GET', P .. 'sb') or '0') or 0) + bytes > STILLS_ALL_BYTES do
     local oldest = call('ZRANGE', P .. 'st', 0, 0)[1]

@@ -170,6 +170,18 @@ async def test_three_stills_and_six_megabytes_of_each_side_are_kept(live: Live) 
     await patient.ok("still.want", id="still-nurse", offset=0)
 
 
+async def test_views_make_room_before_what_was_asked_for(live: Live) -> None:
+    """Pictures that come by themselves every few seconds do not push a document out."""
+    patient, nurse = await in_call(live)
+    await begin(patient, "still-paper")
+    for number in range(5):
+        await begin(patient, f"still-view{number}", kind="view")
+    await nurse.hears("still", lambda view: view["id"] == "still-view4")
+    for kept in ("still-paper", "still-view3", "still-view4"):
+        await nurse.ok("still.want", id=kept, offset=0)
+    assert await nurse.refused("still.want", id="still-view2", offset=0) == "stale"
+
+
 async def test_all_stills_together_have_a_bound(live: Live) -> None:
     """When the programme's bytes are used up, the oldest still of anybody goes."""
     patient, nurse = await in_call(live)

@@ -153,7 +153,6 @@ function staff(part: Partial<StaffSnapshot> = {}): StaffView {
     pressed: null,
     failed: null,
     lostSinceMs: null,
-    tested: null,
     snapshot: {
       seq: 1,
       server_time_ms: now,
@@ -166,6 +165,7 @@ function staff(part: Partial<StaffSnapshot> = {}): StaffView {
       visit: null,
       offer: null,
       patient: card,
+      link: null,
       leg: null,
       call,
       wrapup: null,

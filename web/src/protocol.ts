@@ -500,6 +500,8 @@ export interface StaffSnapshot {
   visit: string | null;
   offer: OfferCard | null;
   patient: PatientCard | null;
+  /** What the attended patient's link was found to carry before the call. */
+  link: LinkTestView | null;
   leg: LegView | null;
   call: CallView | null;
   wrapup: WrapupView | null;

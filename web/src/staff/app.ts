@@ -3,7 +3,7 @@ import { Connection, type LinkState } from "../live/connection.ts";
 import { Session, SessionError, type SessionErrorCode } from "../live/session.ts";
 import { audioContext } from "../media/audio.ts";
 import { withChat, withPeer } from "../patient/screen.ts";
-import type { LinkTestView, Ok, Outcome, QueueView, Refused, StaffSnapshot } from "../protocol.ts";
+import type { Ok, Outcome, QueueView, Refused, StaffSnapshot } from "../protocol.ts";
 import { Stills } from "../still/stills.ts";
 import { followServerClock } from "../ui/time.ts";
 import { words } from "../words/index.ts";
@@ -23,8 +23,6 @@ export interface StaffView {
   pressed: Pressed | null;
   failed: Pressed | null;
   lostSinceMs: number | null;
-  /** What the patient's test said before the visit; the offer brings it. */
-  tested: LinkTestView | null;
 }
 
 /** The nurse's page: what is known, what may be done, and what follows from it. */
@@ -38,7 +36,6 @@ export class StaffApp {
   private pressed: Pressed | null = null;
   private failed: Pressed | null = null;
   private lostSinceMs: number | null = null;
-  private tested: LinkTestView | null = null;
   private testing = false;
 
   constructor(private readonly draw: () => void) {
@@ -55,9 +52,9 @@ export class StaffApp {
   }
 
   get view(): StaffView {
-    const { snapshot, link, sessionLost, pressed, failed, lostSinceMs, tested } = this;
+    const { snapshot, link, sessionLost, pressed, failed, lostSinceMs } = this;
     const screen = staffScreenOf(snapshot, link, sessionLost);
-    return { screen, snapshot, link, sessionLost, pressed, failed, lostSinceMs, tested };
+    return { screen, snapshot, link, sessionLost, pressed, failed, lostSinceMs };
   }
 
   get status() {
@@ -175,8 +172,6 @@ export class StaffApp {
     followServerClock(snapshot.server_time_ms);
     if (this.snapshot?.state !== snapshot.state) this.failed = null;
     if (this.snapshot?.call && !snapshot.call) this.seat.forgetChoices();
-    if (snapshot.offer) this.tested = snapshot.offer.link;
-    else if (!snapshot.call) this.tested = null;
     this.snapshot = snapshot;
     this.seat.follow(snapshot, onAir(snapshot), first);
     this.changed();

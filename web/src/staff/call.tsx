@@ -31,6 +31,7 @@ export function NurseCallScreen({ app, view, seat }: { app: StaffApp; view: Staf
   const ownBars = linkBars(seat.bars, ways, "own");
   const stills = app.stills.view;
   const word = words.staff.call;
+  const tested = view.snapshot?.link;
   const head = (
     <header class="over shade row wrap">
       <StatusTag status={status} startedAtMs={call?.started_at_ms ?? null} />
@@ -64,9 +65,9 @@ export function NurseCallScreen({ app, view, seat }: { app: StaffApp; view: Staf
           <p class="row tight soft">
             <Bars n={ownBars} /> {word.own} {words.link.grade[ownBars]}
           </p>
-          {view.tested && (
-            <p class="soft" data-testid="tested-link" data-verdict={view.tested.verdict}>
-              {word.before} {words.staff.offer.verdict[view.tested.verdict]}
+          {tested && tested.verdict !== "measuring" && (
+            <p class="soft" data-testid="tested-link" data-verdict={tested.verdict}>
+              {word.before} {words.staff.offer.verdict[tested.verdict]}
             </p>
           )}
         </div>
