@@ -12,7 +12,7 @@ from signaling.model import Model
 from signaling.pairing import Side
 from signaling.presence import Presence
 from signaling.protocol import Peer
-from signaling.protocol_media import StillAsked
+from signaling.protocol_media import StillAsked, StillRefused
 from signaling.records import chat_line, sending, still
 from signaling.refresh import Refresh
 from signaling.sessions import Sessions
@@ -36,7 +36,10 @@ class Outbox:
         self._refresh = refresh
         self._presence = presence
         self._sockets = sockets
-        self._told = {"chat": self._chat, "peer": self._peer, "still": self._still, "asked": self._asked}
+        self._told = {
+            "chat": self._chat, "peer": self._peer, "still": self._still, "asked": self._asked,
+            "refused": self._refused,
+        }  # fmt: skip
         self._last = "0-0"
         self._has_failed = False
 
@@ -96,6 +99,9 @@ class Outbox:
     async def _asked(self, patient: str, nurse: str, text: str) -> None:
         whose, wanted = text.split(" ", 1)
         await self._to_other(patient, nurse, whose, "still.asked", lambda: StillAsked(id=wanted or None))
+
+    async def _refused(self, patient: str, nurse: str, whose: str) -> None:
+        await self._to_other(patient, nurse, whose, "still.refused", StillRefused)
 
     async def _to_other(self, patient: str, nurse: str, whose: str, event: str, made: Callable[[], Model]) -> None:
         other = self._sessions.of_person("n", nurse) if whose == "p" else self._sessions.of_person("p", patient)

@@ -40,6 +40,8 @@ from signaling.protocol_media import (
     StillBegin,
     StillData,
     StillPart,
+    StillRefuse,
+    StillRefused,
     StillView,
     StillWant,
 )
@@ -452,6 +454,7 @@ SHARED_EVENTS: dict[str, ClientEvent] = {
     "still.part": ClientEvent(StillPart, StillAck, per_minute=1800, burst=280),
     "still.want": ClientEvent(StillWant, StillData, per_minute=1800, burst=280),
     "still.ask": ClientEvent(StillAsk, per_minute=30, burst=5),
+    "still.refuse": ClientEvent(StillRefuse, per_minute=30, burst=5),
 }
 
 PATIENT_EVENTS: dict[str, ClientEvent] = {
@@ -481,6 +484,7 @@ TOLD_TO_BOTH: dict[str, type[Model]] = {
     "limits": LimitsView,
     "still": StillView,
     "still.asked": StillAsked,
+    "still.refused": StillRefused,
     "closing": Closing,
     "replaced": Replaced,
 }

@@ -110,6 +110,10 @@ class StillAsk(Model):
     """The still whose original is wanted; null for a new picture."""
 
 
+class StillRefuse(Model):
+    """No photograph: the person said no to one that was asked for, or it could not be taken."""
+
+
 class AudioView(Model):
     """How the voice is to be encoded: Opus, so many bit/s in packets of so many ms, `red`: each with the one before."""
 
@@ -175,6 +179,10 @@ class StillAsked(Model):
     """The other side asks for a sharp still, or for the original of one."""
 
     id: StillId | None
+
+
+class StillRefused(Model):
+    """The photograph that was asked for will not come: the other side said no, or could not take it."""
 
 
 class StillData(Model):

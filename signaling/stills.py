@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from signaling.dispatch import Handler
 from signaling.pictures import type_of
-from signaling.protocol_media import StillAck, StillAsk, StillBegin, StillData, StillPart, StillWant
+from signaling.protocol_media import StillAck, StillAsk, StillBegin, StillData, StillPart, StillRefuse, StillWant
 from signaling.refusal import Refusal
 from signaling.script import Script
 from signaling.sessions import Session
@@ -44,6 +44,7 @@ class Stills:
             "still.part": self.part,
             "still.want": self.want,
             "still.ask": self.ask,
+            "still.refuse": self.refuse,
         }
 
     async def begin(self, session: Session, message: StillBegin) -> StillAck:
@@ -91,3 +92,11 @@ class Stills:
         """
         answer = await self._script.run("still_ask", session.side, session.person.id, message.id or "")
         _bytes_or_refusal(answer)
+
+    async def refuse(self, session: Session, _message: StillRefuse) -> None:
+        """Tell the other side that there will be none.
+
+        Raises:
+            Refusal: no call.
+        """
+        _bytes_or_refusal(await self._script.run("still_refuse", session.side, session.person.id))

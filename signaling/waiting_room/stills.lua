@@ -119,3 +119,11 @@ function A.still_ask(role, id, still)
   tell('asked', p, n, role .. ' ' .. still)
   return 1
 end
+
+-- role, person: no photograph will come of this side
+function A.still_refuse(role, id)
+  local p, n = in_call(role, id)
+  if not p then return NO_CALL end
+  tell('refused', p, n, role)
+  return 1
+end

@@ -77,6 +77,7 @@ async def test_a_camera_that_is_off_is_asked_for_first(product: Product, party: 
 
     await _ask(nurse, patient)
     await patient.click("photo-refuse")
+    await nurse.see("document.querySelector('.toast')?.textContent.includes('no envió una foto')", "that it was a no")
     await patient.see("!document.querySelector('[data-testid=photo-prompt]')", "the prompt is gone")
     assert await nurse.evaluate(f"{ALBUM}.length") == 1
     await end_consult(nurse)

@@ -121,7 +121,7 @@ async def test_limits_missed_in_a_gap_are_asked_for(live: Live) -> None:
 
 
 async def test_the_measured_link_is_told_in_words_and_to_the_nurse(live: Live) -> None:
-    """While it is measured, the verdict waits; then patient and nurse have it, at once, in the call and after a reload."""
+    """While it is measured, the verdict waits; then patient and nurse have it, at once, in the call, after a reload."""
     patient = await waiting(live)
     measure = LinkMeasure(up_bps=60_000, rtt_ms=700, loss_up=0.04, rung_up=3)
     await live.relay.says(leg_of(patient), "measured", measure=measure)

@@ -170,6 +170,17 @@ async def test_three_stills_and_six_megabytes_of_each_side_are_kept(live: Live) 
     await patient.ok("still.want", id="still-nurse", offset=0)
 
 
+async def test_who_asked_hears_of_a_no(live: Live) -> None:
+    """The other side only, and in a call only."""
+    patient, nurse = await in_call(live)
+    await nurse.ok("still.ask", id=None)
+    await patient.hears("still.asked")
+    await patient.ok("still.refuse")
+    await nurse.hears("still.refused")
+    assert not any(event == "still.refused" for event, _ in patient.heard)
+    assert await (await waiting(live, "pat2")).refused("still.refuse") == "not_allowed"
+
+
 async def test_views_make_room_before_what_was_asked_for(live: Live) -> None:
     """Pictures that come by themselves every few seconds do not push a document out."""
     patient, nurse = await in_call(live)

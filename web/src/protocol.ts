@@ -160,6 +160,9 @@ export interface StillAsk {
   id?: string | null;
 }
 
+/** No photograph: the person said no to one that was asked for, or it could not be taken. */
+export type StillRefuse = Record<string, never>;
+
 /** How the voice is to be encoded: Opus, so many bit/s in packets of so many ms, `red`: each with the one before. */
 export interface AudioView {
   frame_ms: 20 | 40 | 60 | 120;
@@ -219,6 +222,9 @@ export interface StillView {
 export interface StillAsked {
   id: string | null;
 }
+
+/** The photograph that was asked for will not come: the other side said no, or could not take it. */
+export type StillRefused = Record<string, never>;
 
 /** A piece of a still, as Socket.IO binary: the answer to `still.want`. Empty: no more for now. */
 export interface StillData {
@@ -538,6 +544,7 @@ export interface PatientEmits {
   "still.part": (data: StillPart, ack: (answer: StillAck | Refused) => void) => void;
   "still.want": (data: StillWant, ack: (answer: StillData | Refused) => void) => void;
   "still.ask": (data: StillAsk, ack: (answer: Ok | Refused) => void) => void;
+  "still.refuse": (data: StillRefuse, ack: (answer: Ok | Refused) => void) => void;
 }
 
 /** What the server sends in the namespace `/patient`. */
@@ -550,6 +557,7 @@ export interface PatientHears {
   "limits": (data: LimitsView) => void;
   "still": (data: StillView) => void;
   "still.asked": (data: StillAsked) => void;
+  "still.refused": (data: StillRefused) => void;
   "closing": (data: Closing) => void;
   "replaced": (data: Replaced) => void;
 }
@@ -574,6 +582,7 @@ export interface StaffEmits {
   "still.part": (data: StillPart, ack: (answer: StillAck | Refused) => void) => void;
   "still.want": (data: StillWant, ack: (answer: StillData | Refused) => void) => void;
   "still.ask": (data: StillAsk, ack: (answer: Ok | Refused) => void) => void;
+  "still.refuse": (data: StillRefuse, ack: (answer: Ok | Refused) => void) => void;
 }
 
 /** What the server sends in the namespace `/staff`. */
@@ -585,6 +594,7 @@ export interface StaffHears {
   "limits": (data: LimitsView) => void;
   "still": (data: StillView) => void;
   "still.asked": (data: StillAsked) => void;
+  "still.refused": (data: StillRefused) => void;
   "closing": (data: Closing) => void;
   "replaced": (data: Replaced) => void;
 }

@@ -118,6 +118,16 @@ describe("a photograph that was asked for", () => {
     await page.stills.take();
     await pass(5_000);
     expect(page.begun()).toEqual([]);
+    expect(page.asked.map(([event]) => event)).toContain("still.refuse");
+  });
+
+  it("is no longer waited for when the other side says no", async () => {
+    page.stills.refused();
+    expect(page.stills.view.word).toBeNull();
+    await page.stills.ask();
+    expect(page.stills.view.waiting).toBe(true);
+    page.stills.refused();
+    expect(page.stills.view).toMatchObject({ waiting: false, word: { key: "refused" } });
   });
 
   it("asks before it turns a camera on, and turns it off again", async () => {

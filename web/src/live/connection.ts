@@ -40,6 +40,7 @@ export interface Listener<Snapshot, Queue> {
   linkTest?(link: LinkTestView): void;
   still(still: StillView): void;
   stillAsked(asked: StillAsked): void;
+  stillRefused(): void;
   link(state: LinkState): void;
   sessionLost(code: SessionErrorCode): void;
 }
@@ -218,6 +219,7 @@ export class Connection<Snapshot extends Sequenced, Queue> {
     socket.on("link", (link: LinkTestView) => mine(() => this.listener.linkTest?.(link)));
     socket.on("still", (still: StillView) => mine(() => this.listener.still(still)));
     socket.on("still.asked", (asked: StillAsked) => mine(() => this.listener.stillAsked(asked)));
+    socket.on("still.refused", () => mine(() => this.listener.stillRefused()));
     socket.on("closing", (closing: Closing) =>
       mine(() => {
         // Leave at once so that the server can go; the calls go on over the relay meanwhile.

@@ -94,6 +94,7 @@ export class PatientApp {
         linkTest: (link) => this.seat.hearLink(link),
         still: (still) => this.stills.heard(still),
         stillAsked: (asked) => this.stills.asked(asked),
+        stillRefused: () => this.stills.refused(),
         link: (link) => {
           if (link === "replaced") this.seat.yield();
           this.set({ link });

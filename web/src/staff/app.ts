@@ -79,6 +79,7 @@ export class StaffApp {
         limits: (limits) => this.seat.hearLimits(limits),
         still: (still) => this.stills.heard(still),
         stillAsked: (asked) => this.stills.asked(asked),
+        stillRefused: () => this.stills.refused(),
         link: (link) => {
           this.link = link;
           if (link === "replaced") this.seat.yield();

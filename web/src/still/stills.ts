@@ -11,7 +11,7 @@ export type Prompt = { step: "ask" } | { step: "count"; track: MediaStreamTrack;
 
 /** What is worth a word, with when (this device's clock): each is shown once and goes away. */
 export interface StillWord {
-  key: "asked" | "sending" | "sent" | "failed" | "arrived";
+  key: "asked" | "refused" | "sending" | "sent" | "failed" | "arrived";
   atMs: number;
 }
 
@@ -118,6 +118,13 @@ export class Stills {
     }
   }
 
+  /** The other side said no, or could not: it may be asked again. */
+  refused(): void {
+    if (!this.waiting) return;
+    this.askedAtMs = null;
+    this.say("refused");
+  }
+
   /** Asks the other side for a sharp still. */
   async ask(): Promise<void> {
     if (this.waiting) return;
@@ -141,12 +148,14 @@ export class Stills {
     const track = stream?.getVideoTracks()[0];
     if (this.prompt?.step !== "ask") return track?.stop();
     this.prompt = track ? { step: "count", track, own: true } : null;
-    if (!track) this.say("failed");
+    if (!track) this.fail();
     this.changed();
   }
 
+  /** The person said no. */
   refuse(): void {
     this.endPrompt();
+    this.tellRefused();
     this.changed();
   }
 
@@ -168,7 +177,7 @@ export class Stills {
       if (original && original.bytes.length <= ORIGINAL_BYTES) this.keep(still, original);
     } catch {
       this.endPrompt();
-      this.say("failed");
+      this.fail();
     } finally {
       this.capturing = false;
     }
@@ -219,6 +228,15 @@ export class Stills {
     this.sending = share < 1 ? share : null;
     if (share >= 1) this.say("sent");
     this.changed();
+  }
+
+  private fail(): void {
+    this.tellRefused();
+    this.say("failed");
+  }
+
+  private tellRefused(): void {
+    void this.request("still.refuse", {});
   }
 
   private say(key: StillWord["key"]): void {

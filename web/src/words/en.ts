@@ -323,6 +323,7 @@ export const words: Words = {
     original: "This is the original photo.",
     says: {
       asked: (name) => `${name} was asked for a photo.`,
+      refused: (name) => `${name} did not send a photo.`,
       sending: (name) => `A photo was taken. It is being sent to ${name}.`,
       sent: (name) => `A photo was sent to ${name}.`,
       failed: () => "The photo did not work. Please try again.",

@@ -327,6 +327,7 @@ export const words = {
     original: "Esta es la foto original.",
     says: {
       asked: (name: string) => `Se pidió una foto a ${name}.`,
+      refused: (name: string) => `${name} no envió una foto.`,
       sending: (name: string) => `Se tomó una foto. Se está enviando a ${name}.`,
       sent: (name: string) => `Se envió una foto a ${name}.`,
       failed: () => "No se pudo con la foto. Intente otra vez.",
