@@ -67,6 +67,7 @@ class Uplink:
                     self._delay_s = now_s - sent_s
                     self._batch[number] = PacketResult(sent_s, now_s, size + HEADER_BYTES)
                 else:
+                    self._delay_s = float("-inf")  # who does not say when it left is not held to be late
                     self._batch[number] = _untimed(now_s, size)
         return at
 

@@ -56,6 +56,17 @@ def test_the_first_late_packet_is_known_as_late() -> None:
     assert uplink.late_s < 0.05
 
 
+def test_a_sender_that_falls_back_to_untimed_packets_is_not_late_for_ever() -> None:
+    """As Firefox, whose voice does not say when it left, when a late picture was the last that did."""
+    uplink = Uplink()
+    run(uplink, link_bps=1_000_000, sent_bps=100_000, seconds=3)
+    uplink.received(packet(65_200, 3.0, 800), 800, 503.5)
+    elements = bytes((TRANSPORT_SEQUENCE_ID << 4 | 1,)) + (65_201).to_bytes(2, "big") + b"\x00"
+    untimed = struct.pack("!BBHII", 0x90, 111, 1, 0, 1) + b"\xbe\xde\x00\x01" + elements + bytes(60)
+    uplink.received(untimed, len(untimed), 503.6)
+    assert uplink.late_s == 0
+
+
 def test_loss_is_counted_by_the_numbers() -> None:
     """What never came is lost, across the wrap of the numbers too."""
     uplink = Uplink()
