@@ -293,7 +293,7 @@ class FakeStore {
       return { ok: true, id, offset, data: bytes.slice(offset, offset + 1_000).buffer };
     }) as never,
     canAsk: () => this.up,
-    pieceBytes: () => 1_024,
+    pieceBytes: () => 1_000,
     sleep: async () => {
       this.asleep += 1;
       this.onSleep?.();
@@ -317,6 +317,37 @@ class FakeStore {
 }
 
 describe("the receiver", () => {
+  it("asks for two pieces at a time, as far as the server has them", async () => {
+    const asked: number[] = [];
+    let answer: (() => void)[] = [];
+    const receiver = new StillReceiver({
+      request: (async (_: string, { id, offset }: { id: string; offset: number }) => {
+        asked.push(offset);
+        await new Promise<void>((done) => answer.push(done));
+        return { ok: true, id, offset, data: new Uint8Array(100) };
+      }) as never,
+      canAsk: () => true,
+      pieceBytes: () => 100,
+      sleep: async () => undefined,
+      show: () => "blob:x",
+      forget: () => undefined,
+      whole: () => undefined,
+      changed: () => undefined,
+    });
+    receiver.heard({ id: "a", type: "image/webp", bytes: 400, width: 4, height: 3, kind: "view", have: 300, at_ms: 1 });
+    for (const expected of [
+      [0, 100],
+      [0, 100, 200],
+    ]) {
+      await settled(() => asked.length === expected.length);
+      expect(asked).toEqual(expected);
+      const due = answer;
+      answer = [];
+      for (const done of due) done();
+    }
+    receiver.close();
+  });
+
   it("fetches a still piece by piece and shows it once it is whole", async () => {
     const store = new FakeStore();
     store.put("one");

@@ -1,5 +1,5 @@
 import type { Connection } from "../live/connection.ts";
-import type { StillKind, StillView } from "../protocol.ts";
+import type { Refused, StillData, StillKind, StillView } from "../protocol.ts";
 
 /** What the receiver asks of the page around it. */
 export interface ReceiverAsks {
@@ -108,16 +108,23 @@ export class StillReceiver {
     this.running = false;
   }
 
-  /** One piece. False: none came. */
+  /** The next pieces that the server has, two at a time: with one a long round trip is all that sets the pace. */
   private async fetch(entry: Entry): Promise<boolean> {
     if (!this.asks.canAsk()) return false;
+    const { id, have: announced } = entry.view;
+    const most = this.asks.pieceBytes();
+    const offsets = [entry.have, entry.have + most].filter((at, index) => index === 0 || at < announced);
+    const answers = offsets.map((offset) => this.asks.request("still.want", { id, offset, max_bytes: most }));
+    let came = false;
+    for (const answer of answers) came = this.take(entry, await answer) || came;
+    if (came) this.asks.changed();
+    return came || this.entries.get(id) !== entry;
+  }
+
+  /** Puts one piece where it belongs. False: none came, or not the next one. */
+  private take(entry: Entry, answer: StillData | Refused): boolean {
     const { id } = entry.view;
-    const answer = await this.asks.request("still.want", {
-      id,
-      offset: entry.have,
-      max_bytes: this.asks.pieceBytes(),
-    });
-    if (this.entries.get(id) !== entry) return true;
+    if (this.entries.get(id) !== entry || entry.url !== null) return false;
     if (!answer.ok) {
       // Not there any more: the oldest goes when there are too many.
       if (answer.error.code === "stale") this.remove(id);
@@ -136,7 +143,6 @@ export class StillReceiver {
       this.dropOvertaken(entry);
       this.asks.whole(entry.view);
     }
-    this.asks.changed();
     return true;
   }
 
