@@ -18,7 +18,7 @@ import { wantsViews } from "../src/still/stills.ts";
 
 describe("the budget of a still", () => {
   it("is what the link carries well before the next view, within bounds", () => {
-    expect(budgetBytes("view", 12_000)).toBe(5_250);
+    expect(budgetBytes("view", 12_000)).toBe(4_500);
     expect(budgetBytes("view", 100)).toBe(1_600);
     expect(budgetBytes("view", 10_000_000)).toBe(40_000);
   });

@@ -17,9 +17,9 @@ export interface Still {
 }
 
 /** A view is taken this often at most: a face is told from a face, a picture from a stall. */
-export const VIEW_EVERY_MS = 6_000;
+export const VIEW_EVERY_MS = 5_000;
 /** A view is made to be sent in this time: what a thin link takes longer is still there before 10 s are over. */
-const VIEW_S = 3.5;
+const VIEW_S = 3;
 
 /** Bytes a view may have. Below the first not even a face is seen; above the second nothing is gained in the window. */
 const VIEW_BYTES = { least: 1_600, most: 40_000 };
