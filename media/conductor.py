@@ -255,7 +255,7 @@ class Conductor:
         unheard = leg.downlink.log.outstanding_s(now_s) > patience_s
         outlet.pacer.rate_bps = min(rate_bps, total_bps) if unheard else rate_bps * PACING
         loss = leg.downlink.estimator.loss
-        spare_bps = 0 if unheard else int(max(0, rate_bps - total_bps) * COPY_ROOM)
+        spare_bps = int(max(0, rate_bps - total_bps) * COPY_ROOM)
         outlet.copies = repeats(loss, spare_bps, total_bps) if senders else 0
         wanted = [
             Sender(sender.id, voices_bps[sender.id] * (1 + outlet.copies), sender.conductor.speaking_since_s)

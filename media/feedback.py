@@ -25,6 +25,9 @@ IMPATIENT = 0.5
 LATE_S = 0.2
 """A link that becomes far thinner shows in the first packets that come. The estimate wants several, and until then a
 hundred that the link's queue dropped were asked for: Chromium puts all that into its own queue, which takes 3 s."""
+OVERFLOW = 16
+"""So many packets of a picture missing before a full link were dropped by its queue. They are not asked for later either:
+they would fill it for its next second. Radio loses one or two of the twenty in a second on links that thin."""
 REMB_AT_ONCE_S = 0.2
 """A falling budget is told to the senders at once, but no more often than this."""
 
@@ -213,7 +216,10 @@ class Feedback:
             return
         uplink = self._leg.end.uplink
         if uplink is not None and (uplink.estimator.queue_s >= CONGESTED_QUEUE_S or uplink.late_s >= LATE_S):
-            return  # lost before a full link: sent again it would be late, and hold up what comes now
+            # Lost before a full link: sent again it would be late, and hold up what comes now.
+            if source.video and len(source.missing) > OVERFLOW:
+                source.missing.clear()
+            return
         lost = source.missing.due(now_s, self._leg.end.rtt_s * self._patience())
         if source.missing.needs_keyframe:
             source.missing.needs_keyframe = False

@@ -13,6 +13,7 @@ from media.conductor import FELL_QUEUE_S, FELL_UNHEARD_S, UNHEARD_AFTER_UPLINK_S
 from media.control import ClientReport, Events, LegEvent, ReportLeg
 from media.downlink import Downlink
 from media.estimator import Estimator, SentLog
+from media.feedback import OVERFLOW
 from media.relay import Relay
 from media.rtp import wrap_rtx
 from media.twcc import Clock, parse
@@ -128,6 +129,26 @@ async def test_what_a_full_link_lost_is_not_asked_for(
     assert len(a.of(rtcp.Nack)) == asked
     full = False
     await until(lambda: len(a.of(rtcp.Nack)) > asked)
+    await a.close()
+    await b.close()
+
+
+async def test_what_a_full_links_queue_dropped_is_given_up(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dozens of packets of a picture are not asked for when the queue is gone, as they would fill it again."""
+    a, b = await counting(relay, "a"), await counting(relay, "b")
+    await talk(a, b, packets=10)
+    asked, full = len(a.of(rtcp.Nack)), True
+    monkeypatch.setattr(Uplink, "late_s", property(lambda _: 0.4 if full else 0.0))
+    source = relay.legs["a"].video
+    came = source.packets
+    a.send_video(10 + OVERFLOW + 2, bytes(300), keyframe=False)
+    await until(lambda: source.packets > came)
+    relay.tick(time.monotonic())
+    assert not source.missing
+    full = False
+    for _ in range(5):
+        relay.tick(time.monotonic())
+    assert len(a.of(rtcp.Nack)) == asked
     await a.close()
     await b.close()
 
