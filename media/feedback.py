@@ -26,7 +26,7 @@ LATE_S = 0.2
 """A link that becomes far thinner shows in the first packets that come. The estimate wants several, and until then a
 hundred that the link's queue dropped were asked for: Chromium puts all that into its own queue, which takes 3 s."""
 OVERFLOW = 16
-"""So many packets of a picture missing before a full link were dropped by its queue. They are not asked for later either:
+"""So many packets missing of a picture before a full link were dropped by its queue, and not asked for later either:
 they would fill it for its next second. Radio loses one or two of the twenty in a second on links that thin."""
 REMB_AT_ONCE_S = 0.2
 """A falling budget is told to the senders at once, but no more often than this."""
