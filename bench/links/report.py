@@ -59,9 +59,9 @@ videoroom, holding each side to a bit rate chosen for the link (`CAPS_KBPS` in `
 * **Frozen pictures on sat-256k, up**: 0.5 % of some 25 packets a second are lost, and each stops the picture for a
   round trip of 0.7 s and one more picture. Chromium offers no FEC for these codecs; the way down,
   where the relay sends each packet twice, freezes for 0 to 1 %.
-* **PESQ of thin uplinks** (3g-rural, geo-satellite, sat-256k up): 16 kbit/s of wideband in packets of 60 ms; a change of
-  the voice inside the window costs 0.2, and at 1 % loss each packet that is lost is a syllable until the loss is known
-  well enough for redundancy, which takes about 15 s.
+* **PESQ of thin uplinks** (3g-rural, geo-satellite, sat-256k up): 16 kbit/s of wideband in packets of 60 ms; a change
+  of the voice inside the window costs 0.2, and at 1 % loss each packet that is lost is a syllable until the loss is
+  known well enough for redundancy, which takes about 15 s.
 * **Stills on edge-2g and 64k-5loss**: they go over TCP, which notices the loss of a lone packet after a second or more.
 * **30-loss**: the estimate of an uplink that loses a third grows slowly, and in one run of three stayed at 112 kbit/s.
 * **The cut of 60 s**: the page tries again every few seconds, and the picture waits for its first keyframe.
