@@ -54,6 +54,15 @@ def test_dip_of_a_second_changes_nothing() -> None:
     assert told(choice, 21.0, 5.0, 60, 0.05) == []
 
 
+def test_one_per_cent_is_worth_a_thinner_protected_voice_and_less_is_not() -> None:
+    """Two packets lost within seconds now and then are not one per cent; when it is that, protection comes."""
+    choice = VoiceChoice(0.0, 100_000, 0.0)
+    for begin_s in range(0, 60, 20):
+        assert told(choice, begin_s, 2, 100, 0.025) == []
+        assert told(choice, begin_s + 2, 18, 100, 0.0) == []
+    assert [shape.red for _, shape in told(choice, 60.0, 30, 100, 0.01)] == [True]
+
+
 def test_protection_comes_soon_and_stays_a_while() -> None:
     """From 3 % loss on RED within ten seconds, from 5 % within two; off half a minute after the loss."""
     choice = VoiceChoice(0.0, 80_000, 0.0)
